@@ -1,0 +1,1 @@
+"""Linux in Python: processes, threads, signals, memory and files over a machine it knows only by protocol."""

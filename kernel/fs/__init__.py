@@ -1,0 +1,1 @@
+"""The virtual file system: mounts, path walk, open files, and the file systems behind them."""

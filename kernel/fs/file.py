@@ -1,0 +1,213 @@
+"""Open file descriptions (``struct file``): what a descriptor refers to.
+
+Every kind of file implements the same small set of *non-blocking* operations; one that cannot proceed now raises
+EAGAIN whatever O_NONBLOCK says.  Sleeping is done in one place, ``read_blocking`` and ``write_blocking`` here, which
+wait on the file's queue and try again.  So a pipe or a terminal never contains a loop around a sleep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from kernel.errno import Errno
+from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+
+# open(2) flags, x86-64 values (asm-generic/fcntl.h)
+O_ACCMODE = 0o3
+O_RDONLY = 0o0
+O_WRONLY = 0o1
+O_RDWR = 0o2
+O_CREAT = 0o100
+O_EXCL = 0o200
+O_NOCTTY = 0o400
+O_TRUNC = 0o1000
+O_APPEND = 0o2000
+O_NONBLOCK = 0o4000
+O_DSYNC = 0o10000
+O_ASYNC = 0o20000
+O_DIRECT = 0o40000
+O_LARGEFILE = 0o100000
+O_DIRECTORY = 0o200000
+O_NOFOLLOW = 0o400000
+O_NOATIME = 0o1000000
+O_CLOEXEC = 0o2000000
+O_SYNC = 0o4010000
+O_PATH = 0o10000000
+O_TMPFILE = 0o20200000
+
+# poll(2) bits
+POLLIN = 0x001
+POLLPRI = 0x002
+POLLOUT = 0x004
+POLLERR = 0x008
+POLLHUP = 0x010
+POLLNVAL = 0x020
+POLLRDNORM = 0x040
+POLLRDBAND = 0x080
+POLLWRNORM = 0x100
+POLLWRBAND = 0x200
+POLLRDHUP = 0x2000
+
+SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
+
+
+class Stat(NamedTuple):
+    """What stat(2) and statx(2) tell of an inode; times in ns since the epoch, ``dev``/``rdev`` as Linux dev_t numbers."""
+
+    dev: int
+    ino: int
+    mode: int
+    nlink: int
+    uid: int
+    gid: int
+    rdev: int
+    size: int
+    blksize: int
+    blocks: int
+    atime: int
+    mtime: int
+    ctime: int
+    btime: int
+
+
+class PageSource(Protocol):
+    """Something whose pages can be mapped (``address_space`` of Linux): a file, or shared anonymous memory."""
+
+    size: int
+    """Bytes; pages wholly beyond it give SIGBUS."""
+
+    def page(self, index: int) -> int:
+        """Return the frame that caches page ``index``, with one more reference for the caller.  All mappings of the
+        same source share it.  Raises EFAULT beyond the end (SIGBUS), OutOfFrames."""
+
+    def dirty(self, index: int) -> None:
+        """A writable shared mapping of page ``index`` is about to be written."""
+
+
+class File:
+    """An open file description; shared by dup and fork, closed when ``refs`` drops to 0.
+
+    Subclasses override what they support; the defaults give the errno Linux gives for a file without the operation.
+    """
+
+    __slots__ = ("flags", "pos", "refs", "owner")
+
+    def __init__(self, flags: int) -> None:
+        self.flags = flags
+        self.pos = 0
+        self.refs = 1
+        self.owner = 0
+
+    # -- data -----------------------------------------------------------------------------------------------------
+    def read(self, t: Thread, size: int) -> bytes:
+        """Read up to ``size`` bytes at the file position and advance it; b"" is end of file.  EAGAIN: none yet."""
+        raise Errno.EINVAL
+
+    def write(self, t: Thread, data: bytes) -> int:
+        """Write at the file position (or the end with O_APPEND), return how many bytes were taken (at least 1)."""
+        raise Errno.EINVAL
+
+    def pread(self, t: Thread, size: int, offset: int) -> bytes:
+        """Read at ``offset`` without moving the position.  ESPIPE if not seekable."""
+        raise Errno.ESPIPE
+
+    def pwrite(self, t: Thread, data: bytes, offset: int) -> int:
+        """Write at ``offset`` without moving the position.  ESPIPE if not seekable."""
+        raise Errno.ESPIPE
+
+    def lseek(self, t: Thread, offset: int, whence: int) -> int:
+        """Move the position and return it."""
+        raise Errno.ESPIPE
+
+    # -- readiness ------------------------------------------------------------------------------------------------
+    def poll(self, t: Thread) -> int:
+        """Return the POLL* bits that hold now."""
+        return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
+
+    def queues(self) -> tuple[WaitQueue, ...]:
+        """Return the queues woken when ``poll`` may have changed, () for a file that is always ready."""
+        return ()
+
+    # -- the rest -------------------------------------------------------------------------------------------------
+    def ioctl(self, t: Thread, command: int, argument: int) -> int:
+        """Device control; ENOTTY for a command the file does not know."""
+        raise Errno.ENOTTY
+
+    def stat(self, t: Thread) -> Stat:
+        """Return the inode's attributes."""
+        raise Errno.EBADF
+
+    def source(self, t: Thread) -> PageSource:
+        """Return what mmap maps.  ENODEV if the file cannot be mapped."""
+        raise Errno.ENODEV
+
+    def truncate(self, t: Thread, size: int) -> None:
+        """Set the size in bytes (ftruncate)."""
+        raise Errno.EINVAL
+
+    def fsync(self, t: Thread) -> None:
+        """Flush to storage.  EINVAL for files without it (fsync(2))."""
+        raise Errno.EINVAL
+
+    def path(self, t: Thread) -> bytes:
+        """Return the name /proc/PID/fd shows: a path seen from ``t``'s root, or e.g. b"pipe:[12]"."""
+        raise NotImplementedError
+
+    def flush(self, t: Thread) -> None:
+        """One descriptor of it was closed (``filp_close``): drop POSIX locks."""
+
+    def release(self) -> None:
+        """The last reference is gone."""
+
+    def hold(self) -> File:
+        """Take one more reference and return self."""
+        self.refs += 1
+        return self
+
+    def drop(self) -> None:
+        """Drop a reference; release at 0."""
+        self.refs -= 1
+        if self.refs == 0:
+            self.release()
+
+
+def read_blocking(t: Thread, file: File, size: int) -> Blocking[bytes]:
+    """Read, sleeping until something is there.  ERESTARTSYS on a signal; EAGAIN with O_NONBLOCK."""
+    while True:
+        try:
+            return file.read(t, size)
+        except Errno.EAGAIN:
+            if file.flags & O_NONBLOCK:
+                raise
+        if (yield Block("read", *file.queues())) is Wakeup.SIGNAL:
+            raise Errno.ERESTARTSYS
+
+
+def write_blocking(t: Thread, file: File, data: bytes) -> Blocking[int]:
+    """Write all of ``data``, sleeping while there is no room.
+
+    A signal or error after some bytes were taken gives the short count (write(2)).
+    """
+    done = 0
+    while True:
+        try:
+            done += file.write(t, data[done:] if done else data)
+            if done >= len(data):
+                return done
+            continue
+        except Errno.EAGAIN:
+            if file.flags & O_NONBLOCK:
+                if done:
+                    return done
+                raise
+        except Errno:
+            if done:
+                return done
+            raise
+        if (yield Block("write", *file.queues())) is Wakeup.SIGNAL:
+            if done:
+                return done
+            raise Errno.ERESTARTSYS

@@ -1,0 +1,227 @@
+"""Processes and threads.
+
+``Process`` is the thread group (``signal_struct``): it owns everything POSIX calls process state and is keyed by its
+tgid.  ``Thread`` (``task_struct``) is an execution context.  There is no leader: what a process needs some thread for
+is carried by ``rep`` (holds the TGID/PGID/SID links, answers permission checks; living while any thread lives) and
+``wait_task`` (the thread through which the parent sees the process).  An exiting thread hands both on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
+
+from kernel.waitqueue import Block, WaitQueue, Wakeup
+
+if TYPE_CHECKING:
+    from kernel.clocks import CpuTimes, ItimerSet
+    from kernel.cred import Cred
+    from kernel.fs.fdtable import FdTable
+    from kernel.fs.namespace import FsContext
+    from kernel.hardware import CpuState
+    from kernel.kernel import Kernel
+    from kernel.mm.address_space import AddressSpace
+    from kernel.nsproxy import NsProxy
+    from kernel.pid import Pid
+    from kernel.posix_timers import PosixTimers
+    from kernel.rlimit import Rlimits
+    from kernel.signal import SigHand, SigInfo, SigPending, SigAltStack
+    from kernel.tty import Tty
+
+# Thread.state
+RUNNING = "R"
+SLEEPING = "S"
+DISK_SLEEP = "D"
+STOPPED = "T"
+TRACED = "t"
+ZOMBIE = "Z"
+DEAD = "X"
+
+# Thread.exit_state (section 2.3 of docs/semantics.md)
+EXIT_NONE = 0
+EXIT_DEAD = 1
+EXIT_ZOMBIE = 2
+EXIT_TRACEE = 3
+EXIT_TRACED = 4
+
+# Thread.work: what must be done before the thread returns to user mode (TIF_* flags)
+WORK_SIGNAL = 1
+"""A signal may be deliverable, or a stop is pending (TIF_SIGPENDING)."""
+WORK_TRACE = 2
+"""System calls are reported to somebody: tracer, event log, seccomp (SYSCALL_WORK_*)."""
+WORK_RESUME = 4
+"""Run Thread.task_work before returning to user mode (TIF_NOTIFY_RESUME), e.g. the restart of rseq."""
+WORK_RESTORE_MASK = 8
+"""saved_blocked must be restored after signal delivery (TIF_RESTORE_SIGMASK)."""
+
+class Process:
+    """One process = one thread group (``signal_struct``).
+
+    ``tgid_pid``, ``pgrp``, ``session``: the Pids it is linked to.  ``threads``: creation order, including unreaped
+    corpses; ``live``: number of threads that have not begun to exit.  ``exit_signal`` is what the parent gets; 0 none.
+    ``group_exit_code`` is a wait(2) status once ``group_exit`` is set, and the stop signal while ``stop_stopped``.
+    """
+
+    __slots__ = (
+        "kernel", "tgid_pid", "pgrp", "session", "threads", "live", "rep", "wait_task",
+        "shared_pending", "curr_target", "chldexit",
+        "stop_stopped", "stop_continued", "cld_stopped", "cld_continued", "wakeup_pending", "group_exit", "coredump",
+        "unkillable", "group_exit_code", "group_stop_count", "group_exec_task", "notify_count", "exec_wait",
+        "exit_signal", "is_child_subreaper", "has_child_subreaper", "rlimits", "itimers", "posix_timers",
+        "tty", "tty_old_pgrp", "is_session_leader", "times", "child_times", "exec_count", "oom_score_adj", "pidfd_wait",
+        "start_time", "ioprio", "sigqueue_count", "did_exec", "maxrss_pages", "child_maxrss_pages", "cpu_timers",
+    )  # fmt: skip
+
+    kernel: Kernel
+    tgid_pid: Pid
+    pgrp: Pid
+    session: Pid
+    threads: list[Thread]
+    live: int
+    rep: Thread
+    wait_task: Thread
+    shared_pending: SigPending
+    curr_target: Thread
+    chldexit: WaitQueue
+    """wait4/waitid sleepers of this process (wait_chldexit)."""
+    stop_stopped: bool
+    """SIGNAL_STOP_STOPPED: the group stop is complete."""
+    stop_continued: bool
+    """SIGNAL_STOP_CONTINUED: WCONTINUED has something to report."""
+    cld_stopped: bool
+    cld_continued: bool
+    """SIGNAL_CLD_*: the parent is still to be notified."""
+    wakeup_pending: bool
+    """SIGCONT arrived before the group stop completed (patch 23)."""
+    group_exit: bool
+    coredump: bool
+    unkillable: bool
+    """SIGNAL_UNKILLABLE: the first process of a pid namespace."""
+    group_exit_code: int
+    group_stop_count: int
+    group_exec_task: Thread | None
+    notify_count: int
+    exec_wait: WaitQueue
+    """The thread in execve waits here for its siblings' exit."""
+    exit_signal: int
+    is_child_subreaper: bool
+    has_child_subreaper: bool
+    rlimits: Rlimits
+    itimers: ItimerSet
+    posix_timers: PosixTimers
+    tty: Tty | None
+    """Controlling terminal."""
+    tty_old_pgrp: Pid | None
+    is_session_leader: bool
+    times: CpuTimes
+    """Of threads that are gone."""
+    child_times: CpuTimes
+    """Of children waited for."""
+    exec_count: int
+    did_exec: bool
+    oom_score_adj: int
+    pidfd_wait: WaitQueue
+    start_time: int
+    ioprio: int
+    sigqueue_count: int
+    maxrss_pages: int
+    child_maxrss_pages: int
+    cpu_timers: list[object]
+
+    @property
+    def tgid(self) -> int:
+        """The process id as the initial pid namespace numbers it."""
+        return self.tgid_pid.nr
+
+    @property
+    def living(self) -> list[Thread]:
+        """The threads that have not begun to exit, in creation order."""
+        return [t for t in self.threads if not t.exiting]
+
+    def __repr__(self) -> str:
+        return f"<Process {self.tgid}>"
+
+
+class Thread:
+    """One thread (``task_struct``): registers, signal mask, links to what it shares with others."""
+
+    __slots__ = (
+        "kernel", "pid", "process", "comm", "cpu", "mm", "files", "fs", "cred", "nsproxy", "pid_ns_for_children",
+        "sighand", "blocked", "real_blocked", "saved_blocked", "pending", "altstack",
+        "work", "task_work", "state", "exit_state", "exit_code", "exiting",
+        "kstack", "block", "wake_reason", "timer", "on_queue", "wake_callback",
+        "real_parent", "parent", "children", "ptrace", "ptraced", "ptracer_cred", "ptrace_message", "last_siginfo", "jobctl",
+        "ptrace_wait", "stop_code",
+        "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
+        "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "syscall_ip", "syscall_name", "restart",
+        "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "timer_slack",
+        "keep_caps", "sigqueue_uid", "seccomp", "cpu_timers", "io_context", "membarrier", "fault_count", "in_execve",
+    )  # fmt: skip
+
+    kernel: Kernel
+    pid: Pid
+    process: Process
+    comm: bytes
+    """At most 15 bytes (TASK_COMM_LEN)."""
+    cpu: CpuState
+    mm: AddressSpace | None
+    """None once the thread has passed exit_mm."""
+    files: FdTable
+    fs: FsContext
+    cred: Cred
+    nsproxy: NsProxy
+    sighand: SigHand
+    blocked: int
+    """Signal masks: bit n-1 is signal n."""
+    real_blocked: int
+    saved_blocked: int
+    pending: SigPending
+    altstack: SigAltStack
+    work: int
+    """WORK_* bits; non-zero: the slow path back to user mode."""
+    task_work: list[Callable[[Thread], None]]
+    state: str
+    exit_state: int
+    exit_code: int
+    exiting: bool
+    """PF_EXITING."""
+    kstack: Generator[Block, Wakeup, object] | None
+    """The kernel generator the thread is inside of; None in user mode."""
+    block: Block | None
+    """What the thread sleeps in, None if it does not."""
+    wake_reason: Wakeup
+    real_parent: Thread | None
+    parent: Thread | None
+    """The tracer if traced, else real_parent."""
+    children: dict[Process, None]
+    """Processes this thread created or adopted, oldest first."""
+    ptrace: int
+    ptraced: dict[Thread, None]
+    parent_exec_id: int
+    self_exec_id: int
+    pdeath_signal: int
+    vfork_done: WaitQueue | None
+    """The parent of a vfork sleeps here until this thread execs or exits."""
+    clear_child_tid: int
+    """User address, 0 none."""
+    robust_list: tuple[int, int]
+    rseq: tuple[int, int, int]
+    """(user address, length, signature); address 0: not registered."""
+    syscall_nr: int
+    """Number of the call the thread is in (orig_rax), -1 in user mode or after an exception."""
+    syscall_args: tuple[int, ...]
+    restart: Callable[[Thread], object] | None
+    """restart_syscall(2): continues the interrupted call (restart_block)."""
+    times: CpuTimes
+    no_new_privs: bool
+    start_time: int
+    personality: int
+
+    @property
+    def tid(self) -> int:
+        """The thread id as the initial pid namespace numbers it."""
+        return self.pid.nr
+
+    def __repr__(self) -> str:
+        return f"<Thread {self.tid} of {self.process.tgid} {self.comm!r} {self.state}>"

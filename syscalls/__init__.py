@@ -1,0 +1,1 @@
+"""The system-call interface: number table, argument types, struct layouts, one family of calls a file."""

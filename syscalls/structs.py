@@ -1,0 +1,39 @@
+"""Layouts of the C structures of the ABI, declared once as data.
+
+A ``Struct`` packs and unpacks itself in guest memory; the tracer formats the same declaration.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel.mm.address_space import AddressSpace
+
+
+class Struct:
+    """A C struct of x86-64: ``fields`` are (name, struct format) pairs; native alignment must be spelled with "x" pads.
+
+    ``size`` in bytes.  Values travel as tuples in field order (pads have no value).
+    """
+
+    __slots__ = ("name", "fields", "format", "size")
+
+    def __init__(self, name: str, *fields: tuple[str, str]) -> None:
+        self.name = name
+        self.fields = tuple(field for field, code in fields if not code.endswith("x"))
+        self.format = struct.Struct("<" + "".join(code for _, code in fields))
+        self.size = self.format.size
+
+    def read(self, mm: AddressSpace, address: int) -> tuple[int, ...]:
+        """Return the field values at a user address.  Raises EFAULT."""
+        return self.format.unpack(mm.read(address, self.size))
+
+    def write(self, mm: AddressSpace, address: int, *values: object) -> None:
+        """Store the field values at a user address.  Raises EFAULT."""
+        mm.write(address, self.format.pack(*values))
+
+
+TIMESPEC = Struct("timespec", ("tv_sec", "q"), ("tv_nsec", "q"))
+TIMEVAL = Struct("timeval", ("tv_sec", "q"), ("tv_usec", "q"))
