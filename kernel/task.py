@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from kernel.waitqueue import Block, WaitQueue, Wakeup
 
 if TYPE_CHECKING:
-    from kernel.clocks import CpuTimes, ItimerSet
+    from kernel.clocks import CpuTimes
     from kernel.cred import Cred
     from kernel.fs.fdtable import FdTable
     from kernel.fs.namespace import FsContext
     from kernel.hardware import CpuState
+    from kernel.itimer import ItimerSet
     from kernel.kernel import Kernel
     from kernel.mm.address_space import AddressSpace
     from kernel.nsproxy import NsProxy
