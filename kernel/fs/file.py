@@ -1,12 +1,14 @@
 """Open file descriptions (``struct file``): what a descriptor refers to.
 
 Every kind of file implements the same small set of *non-blocking* operations; one that cannot proceed now raises
-EAGAIN whatever O_NONBLOCK says.  Sleeping is done in one place, ``read_blocking`` and ``write_blocking`` here, which
-wait on the file's queue and try again.  So a pipe or a terminal never contains a loop around a sleep.
+EAGAIN whatever O_NONBLOCK says.  Sleeping is done in one place, ``File.read_sleeping`` and ``File.write_sleeping``,
+which wait on the file's queues and try again.  So a pipe never contains a loop around a sleep; only files whose wait
+has a time limit of its own (terminals with VTIME, sockets with SO_RCVTIMEO) override them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kernel.errno import Errno
@@ -93,13 +95,18 @@ class File:
     Subclasses override what they support; the defaults give the errno Linux gives for a file without the operation.
     """
 
-    __slots__ = ("flags", "pos", "refs", "owner")
+    __slots__ = ("flags", "pos", "refs", "owner", "on_release")
+
+    READ_WCHAN = "read"
+    WRITE_WCHAN = "write"
 
     def __init__(self, flags: int) -> None:
         self.flags = flags
         self.pos = 0
         self.refs = 1
         self.owner = 0
+        self.on_release: dict[Callable[[], None], None] | None = None
+        """Called just before ``release``: an epoll instance drops its items (eventpoll_release)."""
 
     # -- data -----------------------------------------------------------------------------------------------------
     def read(self, t: Thread, size: int) -> bytes:
@@ -127,9 +134,50 @@ class File:
         """Return the POLL* bits that hold now."""
         return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
 
-    def queues(self) -> tuple[WaitQueue, ...]:
-        """Return the queues woken when ``poll`` may have changed, () for a file that is always ready."""
+    def queues(self, t: Thread) -> tuple[WaitQueue, ...]:
+        """Return the queues woken when ``poll(t)`` may have changed, () for a file that is always ready.
+
+        Their wake-ups carry the POLL* bits that became true as key, or None for "look yourself".
+        """
         return ()
+
+    # -- sleeping -------------------------------------------------------------------------------------------------
+    def read_sleeping(self, t: Thread, size: int) -> Blocking[bytes]:
+        """Read, sleeping until something is there.  ERESTARTSYS on a signal; EAGAIN with O_NONBLOCK."""
+        while True:
+            try:
+                return self.read(t, size)
+            except Errno.EAGAIN:
+                if self.flags & O_NONBLOCK:
+                    raise
+            if (yield Block(self.READ_WCHAN, *self.queues(t))) is Wakeup.SIGNAL:
+                raise Errno.ERESTARTSYS
+
+    def write_sleeping(self, t: Thread, data: bytes) -> Blocking[int]:
+        """Write all of ``data``, sleeping while there is no room.
+
+        A signal or error after some bytes were taken gives the short count (write(2)).
+        """
+        done = 0
+        while True:
+            try:
+                done += self.write(t, data[done:] if done else data)
+                if done >= len(data):
+                    return done
+                continue
+            except Errno.EAGAIN:
+                if self.flags & O_NONBLOCK:
+                    if done:
+                        return done
+                    raise
+            except Errno:
+                if done:
+                    return done
+                raise
+            if (yield Block(self.WRITE_WCHAN, *self.queues(t))) is Wakeup.SIGNAL:
+                if done:
+                    return done
+                raise Errno.ERESTARTSYS
 
     # -- the rest -------------------------------------------------------------------------------------------------
     def ioctl(self, t: Thread, command: int, argument: int) -> int:
@@ -171,43 +219,17 @@ class File:
         """Drop a reference; release at 0."""
         self.refs -= 1
         if self.refs == 0:
+            if self.on_release:
+                for forget in list(self.on_release):
+                    forget()
             self.release()
 
 
 def read_blocking(t: Thread, file: File, size: int) -> Blocking[bytes]:
     """Read, sleeping until something is there.  ERESTARTSYS on a signal; EAGAIN with O_NONBLOCK."""
-    while True:
-        try:
-            return file.read(t, size)
-        except Errno.EAGAIN:
-            if file.flags & O_NONBLOCK:
-                raise
-        if (yield Block("read", *file.queues())) is Wakeup.SIGNAL:
-            raise Errno.ERESTARTSYS
+    return file.read_sleeping(t, size)
 
 
 def write_blocking(t: Thread, file: File, data: bytes) -> Blocking[int]:
-    """Write all of ``data``, sleeping while there is no room.
-
-    A signal or error after some bytes were taken gives the short count (write(2)).
-    """
-    done = 0
-    while True:
-        try:
-            done += file.write(t, data[done:] if done else data)
-            if done >= len(data):
-                return done
-            continue
-        except Errno.EAGAIN:
-            if file.flags & O_NONBLOCK:
-                if done:
-                    return done
-                raise
-        except Errno:
-            if done:
-                return done
-            raise
-        if (yield Block("write", *file.queues())) is Wakeup.SIGNAL:
-            if done:
-                return done
-            raise Errno.ERESTARTSYS
+    """Write all of ``data``, sleeping while there is no room; the short count if a signal came after some bytes."""
+    return file.write_sleeping(t, data)
