@@ -29,10 +29,10 @@ from guest.catalog import LIBCS, ROOT, Program, programs
 COMMON_FLAGS = (
     *("-std=gnu11", "-D_GNU_SOURCE", "-O1", "-static", "-pthread", "-fno-strict-aliasing"),
     *("-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-unused-result", "-Wno-missing-field-initializers"),
-    *("-Wno-sign-compare", "-Wno-clobbered", "-Wno-unknown-warning-option"),
+    *("-Wno-sign-compare", "-Wno-nonnull"),
 )
-MUSL_FLAGS = ("-target", "x86_64-linux-musl", "-mcpu=x86_64", "-fno-sanitize=all", "-s")
-GLIBC_FLAGS = ("-m64", "-march=x86-64", "-no-pie", "-s")
+MUSL_FLAGS = ("-target", "x86_64-linux-musl", "-mcpu=x86_64", "-fno-sanitize=all", "-s", "-Wno-gnu-statement-expression")
+GLIBC_FLAGS = ("-m64", "-march=x86-64", "-no-pie", "-s", "-Wno-clobbered", "-Wno-stringop-overflow", "-Wno-array-bounds")
 
 
 class BuildError(Exception):

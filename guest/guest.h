@@ -180,11 +180,11 @@ __attribute__((unused)) static long now_ms(void)
 }
 
 /* Fork a child that runs `body` and exits 0 unless the body exits by itself. */
-#define FORK(body)                       \
+#define FORK(...)                        \
     ({                                   \
         pid_t fork_pid = MUST(fork());   \
         if (fork_pid == 0) {             \
-            body;                        \
+            __VA_ARGS__;                 \
             _exit(0);                    \
         }                                \
         fork_pid;                        \
