@@ -219,6 +219,11 @@ class Cpu(Protocol):
 class Clock(Protocol):
     """Time in nanoseconds."""
 
+    virtual: bool
+    """True if time passes only by ``charge`` and ``sleep_until``."""
+    block_ns: int
+    """CPU time of one basic block in ns, for accounting (both kinds of clock)."""
+
     def monotonic(self) -> int:
         """CLOCK_MONOTONIC: starts at a fixed value, never jumps back."""
 

@@ -37,3 +37,41 @@ class Struct:
 
 TIMESPEC = Struct("timespec", ("tv_sec", "q"), ("tv_nsec", "q"))
 TIMEVAL = Struct("timeval", ("tv_sec", "q"), ("tv_usec", "q"))
+CLONE_ARGS = Struct(
+    "clone_args",
+    ("flags", "Q"),
+    ("pidfd", "Q"),
+    ("child_tid", "Q"),
+    ("parent_tid", "Q"),
+    ("exit_signal", "Q"),
+    ("stack", "Q"),
+    ("stack_size", "Q"),
+    ("tls", "Q"),
+    ("set_tid", "Q"),
+    ("set_tid_size", "Q"),
+    ("cgroup", "Q"),
+)
+RUSAGE = Struct(
+    "rusage",
+    ("ru_utime_sec", "q"),
+    ("ru_utime_usec", "q"),
+    ("ru_stime_sec", "q"),
+    ("ru_stime_usec", "q"),
+    ("ru_maxrss", "q"),
+    ("ru_ixrss", "q"),
+    ("ru_idrss", "q"),
+    ("ru_isrss", "q"),
+    ("ru_minflt", "q"),
+    ("ru_majflt", "q"),
+    ("ru_nswap", "q"),
+    ("ru_inblock", "q"),
+    ("ru_oublock", "q"),
+    ("ru_msgsnd", "q"),
+    ("ru_msgrcv", "q"),
+    ("ru_nsignals", "q"),
+    ("ru_nvcsw", "q"),
+    ("ru_nivcsw", "q"),
+)
+WAITID_INFO = Struct(
+    "siginfo_t", ("si_signo", "i"), ("si_errno", "i"), ("si_code", "i"), ("pad", "4x"), ("si_pid", "i"), ("si_uid", "I"), ("si_status", "i")
+)

@@ -1,0 +1,156 @@
+"""execve: a process becomes another program (fs/exec.c).
+
+The subtle part is ``de_thread``.  The calling thread must end up alone and, whichever it was, carry the process's own id.
+It kills its siblings and waits until each of them has *exited*; it never waits for anybody to *reap* one.  A sibling that
+is traced may therefore still lie there as a corpse afterwards, under its own tid, until its tracer looks.  Since nobody
+is a leader there is no identity to swap: the caller's Pid simply becomes the tgid's, whose number was reserved all along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kernel import ptrace
+from kernel.cred_exec import exec_creds
+from kernel.errno import Errno
+from kernel.exit import release_task, release_user_memory
+from kernel.fs.exec import open_exec
+from kernel.hardware import OutOfFrames
+from kernel.mm.address_space import AddressSpace
+from kernel.pid import Pid
+from kernel.posix_timers import exec_timers
+from kernel.signal import SIGCHLD, SIGKILL, SIGSEGV, SI_KERNEL, SigAltStack, SigInfo
+from kernel.signal_send import fatal_signal_pending, send_signal, zap_other_threads
+from kernel.task import Thread
+from kernel.waitqueue import KILLABLE, Block, Blocking
+
+if TYPE_CHECKING:
+    from kernel.binfmt import Program
+
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+AT_SYMLINK_NOFOLLOW = 0x100
+
+
+def do_execve(
+    t: Thread, dirfd: int, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes], flags: int = 0
+) -> Blocking[int]:
+    """Replace the program of the calling process; returns 0 in the new one.
+
+    ``argv``, ``envp``: strings without NUL.  ``flags``: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW (execveat(2)).  Raises every
+    error of execve(2) while the old program can still see it; a failure after the point of no return kills the process.
+    """
+    if flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW):
+        raise Errno.EINVAL
+    file, filename, inaccessible = open_exec(t, dirfd, path, flags)
+    program = t.kernel.loader.prepare(t, file, filename, argv, envp, inaccessible)
+    try:
+        stat = program.executable.stat(t)
+        cred, secure = exec_creds(t, program.executable, stat)
+        yield from _de_thread(t)
+        return _begin_new_program(t, program, cred, secure, path)
+    finally:
+        program.close()
+
+
+def _de_thread(t: Thread) -> Blocking[None]:
+    """Become the only thread and take the tgid as tid (semantics section 2.8; ``de_thread``).
+
+    Raises EAGAIN if the process is already exiting or another thread execs.
+    """
+    process = t.process
+    if process.group_exit or process.group_exec_task is not None:
+        raise Errno.EAGAIN
+    if len(process.threads) > 1:
+        process.group_exec_task = t
+        process.notify_count = zap_other_threads(t)
+        try:
+            while process.notify_count:
+                block = Block("de_thread", process.exec_wait, state=KILLABLE, who=lambda: _siblings(t))
+                if (yield block) and fatal_signal_pending(t):
+                    raise Errno.EAGAIN
+        finally:
+            process.group_exec_task = None
+            process.notify_count = 0
+    if t.pid is not process.tgid_pid:
+        _take_tgid(t, process.tgid_pid)
+    process.rep = process.wait_task = process.curr_target = t
+    process.exit_signal = SIGCHLD
+
+
+def _take_tgid(t: Thread, pid: Pid) -> None:
+    """Give ``t`` the process's id; a traced corpse of the first thread is released silently, its tracer's waiters wake."""
+    corpse, old = pid.thread, t.pid
+    if corpse is not None:
+        tracer = corpse.parent
+        ptrace.unlink(corpse)
+        parent, process = t.real_parent, t.process
+        release_task(corpse)
+        if parent is not None:
+            parent.children[process] = None
+        if tracer is not None:
+            tracer.process.chldexit.wake_all()
+    t.kernel.proc_flush(t)
+    old.thread = None
+    for _ in old.free_if_unused():
+        pass
+    t.pid = pid
+    pid.thread = t
+
+
+def _siblings(t: Thread) -> str:
+    names = [f"{x.comm.decode(errors='replace')}[{x.tid}]" for x in t.process.threads if x is not t and not x.exit_state]
+    return "the exit of " + ", ".join(names)
+
+
+def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, path: bytes) -> int:
+    """Past the point of no return: from here an error kills the process (begin_new_exec, setup_new_exec)."""
+    process, kernel = t.process, t.kernel
+    old = t.mm
+    release_user_memory(t)
+    mm = AddressSpace(kernel)
+    if old is not None:
+        pages = old.peak_resident()
+        if pages > process.maxrss_pages:
+            process.maxrss_pages = pages
+    t.mm = mm
+    if old is not None:
+        old.put()
+    t.robust_list = (0, 0)
+    t.clear_child_tid = 0
+    t.rseq = (0, 0, 0)
+    exec_timers(process)
+    if t.files.users > 1:
+        shared, t.files = t.files, t.files.copy()
+        shared.put(t)
+    t.files.close_on_exec(t)
+    if t.sighand.users > 1:
+        handlers, t.sighand = t.sighand, t.sighand.copy()
+        handlers.put()
+    t.sighand.flush_handlers()
+    t.altstack = SigAltStack()
+    t.self_exec_id += 1
+    process.did_exec = True
+    process.exec_count += 1
+    t.comm = program.name.rsplit(b"/", 1)[-1][:15]
+    t.keep_caps = False
+    changed = t.cred
+    t.cred = cred  # type: ignore[assignment]
+    if secure or t.cred.euid != changed.euid or t.cred.egid != changed.egid:
+        t.pdeath_signal = 0
+    mm.exe_file = program.executable.hold()
+    mm.dumpable = 0 if secure or (t.cred.uid, t.cred.gid) != (t.cred.euid, t.cred.egid) else 1
+    try:
+        image = program.commit(t, mm, secure)
+    except (Errno, OutOfFrames) as error:
+        signal = SIGSEGV if isinstance(error, Errno) else SIGKILL
+        kernel.exec_failed(t, path, error)
+        send_signal(t, SigInfo(signo=signal, code=SI_KERNEL), group=False, force=True)
+        return 0
+    mm.set_image(image)
+    t.cpu.reset(image.entry, image.sp)
+    t.syscall_nr = -1
+    if kernel.watch is not None:
+        kernel.watch.execed(t, path)
+    return 0

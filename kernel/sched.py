@@ -1,0 +1,311 @@
+"""The scheduler and the run loop: one processor, round robin, slices counted in basic blocks.
+
+The loop is the kernel's entry code.  A thread is in user mode (``kstack`` is None: run the processor until it traps) or
+inside a kernel generator (``kstack``: resume it).  A system call that need not sleep is a plain function called right
+here; one that sleeps returns a generator, which becomes the thread's kernel stack.  Before user mode is entered,
+``work`` is looked at: signals, stops, task work (``exit_to_user_mode_loop`` of kernel/entry/common.c).
+
+Nothing here depends on the host's time or on dict order of ids, so a run is a function of its inputs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from kernel.cpu_timers import check_cpu_timers
+from kernel.errno import Errno
+from kernel.exit import TaskDead, oops
+from kernel.hardware import OutOfFrames, Trap
+from kernel.signal_deliver import exit_to_user_mode
+from kernel.signal_send import exception, fatal_signal_pending, force_fault
+from kernel.task import (
+    DISK_SLEEP,
+    RUNNING,
+    SLEEPING,
+    STOPPED,
+    TRACED,
+    WORK_SIGNAL,
+    WORK_TRACE,
+    Thread,
+)
+from kernel.waitqueue import INTERRUPTIBLE, KILLABLE, UNINTERRUPTIBLE, Block, Blocking, Wakeup
+
+if TYPE_CHECKING:
+    from kernel.kernel import Kernel
+
+SYSCALL_BLOCKS = 20
+"""A system call or fault costs the virtual time of this many basic blocks, so that a loop of calls makes time pass."""
+
+_MASK = (1 << 64) - 1
+
+
+class Deadlock(Exception):
+    """Every task sleeps and nothing, inside or outside, can wake one."""
+
+
+class Scheduler:
+    """The run queue of one machine.
+
+    ``slice``: length of a time slice in basic blocks.  ``switches``: context switches so far.
+    """
+
+    __slots__ = ("kernel", "queue", "slice", "_resched", "current", "switches", "stopping")
+
+    def __init__(self, kernel: Kernel, slice_blocks: int) -> None:
+        self.kernel = kernel
+        self.queue: deque[Thread] = deque()
+        self.slice = slice_blocks
+        self._resched = False
+        self.current: Thread | None = None
+        self.switches = 0
+        self.stopping = False
+        """Set to end ``run`` at the next chance (``--timeout``, second Ctrl-C)."""
+
+    # -- waking ---------------------------------------------------------------------------------------------------
+    def start(self, t: Thread) -> None:
+        """Put a new thread on the run queue (wake_up_new_task)."""
+        t.wake_callback = lambda key: self.wake(t)
+        t.state = RUNNING
+        self.queue.append(t)
+
+    def wake(self, t: Thread, reason: Wakeup = Wakeup.EVENT) -> bool:
+        """End the sleep of ``t``; return False if it was not asleep (try_to_wake_up)."""
+        block = t.block
+        if block is None:
+            return False
+        callback = t.wake_callback
+        for queue in block.queues:
+            queue.remove(callback)
+        if t.timer is not None:
+            self.kernel.timers.cancel(t.timer)
+            t.timer = None
+        t.block = None
+        t.state = RUNNING
+        t.wake_reason = reason
+        self.queue.append(t)
+        return True
+
+    def signal_wake(self, t: Thread, fatal: bool) -> None:
+        """Tell ``t`` that a signal is pending and end its sleep if that kind of sleep may end (signal_wake_up)."""
+        t.work |= WORK_SIGNAL
+        block = t.block
+        if block is None:
+            return
+        if t.state in (STOPPED, TRACED):
+            if fatal:
+                self.wake(t, Wakeup.SIGNAL)
+        elif block.state == INTERRUPTIBLE or (fatal and block.state == KILLABLE):
+            self.wake(t, Wakeup.SIGNAL)
+
+    def resched(self, t: Thread) -> None:
+        """End the slice of the running thread (sched_yield)."""
+        self._resched = True
+
+    # -- running --------------------------------------------------------------------------------------------------
+    def run(self) -> None:
+        """Run until no task is left.  Raises Deadlock."""
+        kernel = self.kernel
+        timers, clock, queue = kernel.timers, kernel.clock, self.queue
+        console = kernel.console
+        while kernel.tasks and not self.stopping:
+            if timers.next <= clock.monotonic():
+                timers.fire(clock.monotonic())
+            if console.attached:
+                console.poll(0)
+            if queue:
+                t = queue.popleft()
+                self.current = t
+                self._run_slice(t)
+            else:
+                self._idle()
+
+    def _idle(self) -> None:
+        """All tasks sleep: let time pass, or wait for the outside, or give up."""
+        kernel = self.kernel
+        timers, clock, console = kernel.timers, kernel.clock, kernel.console
+        deadline = timers.next if timers.next != timers.NEVER else None
+        if console.pending:
+            if deadline is None:
+                console.poll(None)
+            elif not clock.virtual:
+                console.poll(max(0, deadline - clock.monotonic()) / 1e9)
+            elif not console.poll(0):
+                clock.sleep_until(deadline)
+        elif deadline is not None:
+            clock.sleep_until(deadline)
+        else:
+            raise Deadlock
+
+    def _sleep(self, t: Thread, block: Block) -> bool:
+        """Put ``t`` to sleep; return False if it need not (a signal is pending)."""
+        if block.state != UNINTERRUPTIBLE and t.work & WORK_SIGNAL and t.state is RUNNING:
+            if block.state == INTERRUPTIBLE or fatal_signal_pending(t):
+                return False
+        t.block = block
+        if t.state is RUNNING:
+            t.state = DISK_SLEEP if block.state else SLEEPING
+        callback, exclusive = t.wake_callback, block.exclusive
+        for queue in block.queues:
+            queue.add(callback, exclusive)
+        if block.deadline is not None:
+            t.timer = self.kernel.timers.add(block.deadline, lambda: self._timeout(t))
+        t.times.nvcsw += 1
+        return True
+
+    def _timeout(self, t: Thread) -> None:
+        t.timer = None
+        self.wake(t, Wakeup.TIMEOUT)
+
+    def _resume(self, t: Thread) -> bool:
+        """Run ``t`` inside the kernel; return True when it is back at the border of user mode."""
+        stack = t.kstack
+        assert stack is not None
+        send = stack.send
+        reason: Any = t.wake_reason
+        t.wake_reason = None  # type: ignore[assignment]
+        try:
+            while True:
+                block = send(reason)
+                if self._sleep(t, block):
+                    return False
+                reason = Wakeup.SIGNAL
+        except StopIteration:
+            t.kstack = None
+            return True
+        except TaskDead:
+            t.kstack = None
+            return False
+        except Exception as error:  # a defect of this kernel must not become the guest's crash dump
+            t.kstack = oops(t, error)
+            return self._resume(t)
+
+    def _run_slice(self, t: Thread) -> None:
+        kernel = self.kernel
+        cpu, clock, timers, calls = kernel.cpu, kernel.clock, kernel.timers, kernel.calls
+        run, charge, block_ns = cpu.run, clock.charge, clock.block_ns
+        budget = self.slice
+        times = t.times
+        state = t.cpu
+        self.switches += 1
+        while True:
+            if t.kstack is not None and not self._resume(t):
+                return
+            if t.work:
+                pending = exit_to_user_mode(t)
+                if pending is not None:
+                    t.kstack = pending
+                    continue
+            if budget <= 0 or self._resched:
+                self._resched = False
+                times.nivcsw += 1
+                self.queue.append(t)
+                return
+            until = clock.blocks_until(timers.next)
+            trap = run(state, t.mm.tables, budget if budget < until else until)  # type: ignore[union-attr]
+            blocks = cpu.blocks
+            budget -= blocks + SYSCALL_BLOCKS
+            charge(blocks + SYSCALL_BLOCKS)
+            times.utime += blocks * block_ns
+            if trap == 0:  # Trap.SYSCALL
+                times.stime += SYSCALL_BLOCKS * block_ns
+                args = cpu.syscall
+                number = args[0] & 0xFFFFFFFF
+                t.syscall_nr = number
+                if t.work & WORK_TRACE:
+                    t.kstack = _traced_call(t, calls, args)
+                    continue
+                try:
+                    result = calls[number](t, *args[1:]) if number < 512 else kernel.unknown_call(t, number)
+                    if type(result) is GeneratorType:
+                        t.syscall_args = args
+                        t.kstack = _sleeping_call(t, result)
+                        continue
+                    state.rax = result or 0
+                except Errno as error:
+                    state.rax = _MASK + 1 - error.number
+                except OutOfFrames:
+                    state.rax = _MASK + 1 - Errno.ENOMEM.number
+                except Exception as error:
+                    t.kstack = oops(t, error)
+                    continue
+            elif trap == Trap.PAGE_FAULT:
+                t.syscall_nr = -1
+                try:
+                    failure = t.mm.handle_fault(t, cpu.fault_address, cpu.error_code)  # type: ignore[union-attr]
+                except Exception as error:
+                    t.kstack = oops(t, error)
+                    continue
+                if failure is not None:
+                    force_fault(t, failure, cpu.error_code)
+            elif trap == Trap.EXCEPTION:
+                t.syscall_nr = -1
+                exception(t, cpu.vector)
+            elif trap == Trap.INT80:
+                t.syscall_nr = -1
+                state.rax = _MASK + 1 - Errno.ENOSYS.number
+            elif trap == Trap.INTERRUPTED:
+                kernel.console.poll(0)
+                if self.stopping:
+                    self.queue.append(t)
+                    return
+            else:
+                t.syscall_nr = -1
+            if t.process.cpu_timers:
+                check_cpu_timers(t)
+            if timers.next <= clock.monotonic():
+                timers.fire(clock.monotonic())
+
+
+def _store_result(t: Thread, result: object) -> None:
+    t.cpu.rax = (result or 0) & _MASK  # type: ignore[operator]
+
+
+def _sleeping_call(t: Thread, call: Generator[Block, Wakeup, object]) -> Blocking[None]:
+    """Finish a system call that had to sleep."""
+    try:
+        result = yield from call
+    except Errno as error:
+        result = -error.number
+    except OutOfFrames:
+        result = -Errno.ENOMEM.number
+    _store_result(t, result)
+
+
+def _traced_call(t: Thread, calls: list[Callable[..., object]], args: tuple[int, ...]) -> Blocking[None]:
+    """A system call somebody watches: report entry and exit (syscall_trace_enter, syscall_exit_work)."""
+    kernel = t.kernel
+    number = args[0] & 0xFFFFFFFF
+    t.syscall_args = args
+    watch = kernel.watch
+    if watch is not None:
+        watch.syscall_enter(t, number, args[1:])
+    result: object
+    try:
+        result = calls[number](t, *args[1:]) if number < 512 else kernel.unknown_call(t, number)
+        if type(result) is GeneratorType:
+            result = yield from result
+    except Errno as error:
+        result = -error.number
+    except OutOfFrames:
+        result = -Errno.ENOMEM.number
+    _store_result(t, result)
+    if watch is not None:
+        watch.syscall_exit(t, number, args[1:], result or 0)
+
+
+def wait_graph(kernel: Kernel) -> list[str]:
+    """Describe, one line a task, what everybody waits for and who could end it."""
+    lines = []
+    for t in kernel.all_threads():
+        name = f"{t.comm.decode(errors='replace')}[{t.tid}]"
+        if t.block is None:
+            lines.append(f"{name}: {t.state}")
+            continue
+        call = kernel.call_name(t.syscall_nr) if t.syscall_nr >= 0 else ""
+        where = f"in {call}, waits in {t.block.what}" if call else f"waits in {t.block.what}"
+        who = t.block.who() if t.block.who is not None else "a signal" if t.block.state == INTERRUPTIBLE else "nobody"
+        lines.append(f"{name}: {where}; could be woken by {who}")
+    return lines

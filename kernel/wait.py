@@ -1,0 +1,289 @@
+"""Waiting for children: wait4(2) and waitid(2) (do_wait of kernel/exit.c).
+
+A caller looks at two kinds of target.  A *child process* is seen through its ``wait_task``: one exit report, stops and
+continues of the group.  A *tracee* is a thread the caller's process traces: ptrace stops, and its exit as a thread.
+With a pid the target is looked up directly; without one the caller's lists are walked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kernel import ptrace
+from kernel.clocks import CpuTimes
+from kernel.errno import Errno
+from kernel.exit import effective_exit_signal, exit_siginfo, notify_parent, process_status, reapable, release_task
+from kernel.pid import Pid, ns_of
+from kernel.signal import CLD_CONTINUED, CLD_STOPPED, CLD_TRAPPED, SIGCHLD, SIGCONT
+from kernel.task import EXIT_DEAD, EXIT_NONE, EXIT_TRACED, EXIT_TRACEE, EXIT_ZOMBIE, TRACED, Thread
+from kernel.waitqueue import Block, Blocking, Wakeup
+
+WNOHANG = 1
+WUNTRACED = 2
+WSTOPPED = 2
+WEXITED = 4
+WCONTINUED = 8
+WNOWAIT = 0x01000000
+WNOTHREAD = 0x20000000
+WALL = 0x40000000
+WCLONE = 0x80000000
+
+P_ALL, P_PID, P_PGID, P_PIDFD = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a successful wait tells: pid in the caller's namespace, wait status, and for siginfo code, value and uid."""
+
+    pid: int
+    status: int
+    code: int
+    value: int
+    uid: int
+    times: CpuTimes | None
+    maxrss_pages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """What to wait for: ``kind`` is P_ALL, P_PID (``pid``) or P_PGID (``pid`` as group); ``flags`` as in waitid(2)."""
+
+    kind: int
+    pid: Pid | None
+    flags: int
+
+
+def _waiters(t: Thread, flags: int) -> Iterator[Thread]:
+    """The threads whose children count: all of the process, or only the caller with __WNOTHREAD."""
+    yield t
+    if not flags & WNOTHREAD:
+        for other in t.process.threads:
+            if other is not t:
+                yield other
+
+
+def _targets(t: Thread, options: WaitOptions) -> Iterator[tuple[Thread, bool]]:
+    """Yield (thread, as tracee) of everything the options may mean, children first."""
+    flags = options.flags
+    if options.kind == P_PID:
+        pid = options.pid
+        if pid is None:
+            return
+        process = pid.process
+        if process is not None:
+            target = process.wait_task
+            parent = target.real_parent
+            if parent is not None and (parent is t or (parent.process is t.process and not flags & WNOTHREAD)):
+                yield target, False
+                if not (target.ptrace and target.pid is pid and _traced_by(t, target, flags)):
+                    return
+        thread = pid.thread
+        if thread is not None and _traced_by(t, thread, flags):
+            yield thread, True
+        return
+    if options.kind == P_PGID and options.pid is None:
+        return
+    for waiter in _waiters(t, flags):
+        for process in list(waiter.children):
+            if options.kind == P_ALL or process.pgrp is options.pid:
+                yield process.wait_task, False
+        for tracee in list(waiter.ptraced):
+            if options.kind == P_ALL or tracee.process.pgrp is options.pid:
+                yield tracee, True
+
+
+def _traced_by(t: Thread, target: Thread, flags: int) -> bool:
+    tracer = target.parent
+    return bool(target.ptrace) and tracer is not None and (
+        tracer is t or (tracer.process is t.process and not flags & WNOTHREAD)
+    )
+
+
+def _eligible(target: Thread, as_tracee: bool, flags: int) -> bool:
+    """Patch 11: __WCLONE chooses children whose (effective) exit signal is not SIGCHLD; tracees are always eligible."""
+    if as_tracee or flags & WALL:
+        return True
+    return (effective_exit_signal(target) != SIGCHLD) == bool(flags & WCLONE)
+
+
+def _scan(t: Thread, options: WaitOptions) -> Report | bool:
+    """Return a report, or whether there is anything at all to wait for."""
+    something = False
+    flags = options.flags
+    for target, as_tracee in _targets(t, options):
+        state = target.exit_state
+        if state == EXIT_DEAD or not _eligible(target, as_tracee, flags):
+            continue
+        if state == EXIT_TRACED and not as_tracee:
+            continue
+        something = True
+        if state == EXIT_ZOMBIE:
+            if flags & WEXITED and not as_tracee and reapable(target):
+                return _reap(t, target, True, flags)
+            if not as_tracee and not reapable(target):
+                # Threads of it may still be stopped or continued as a group.
+                report = _continued(t, target, flags)
+                if report is not None:
+                    return report
+            continue
+        if state == EXIT_TRACEE:
+            if flags & WEXITED and as_tracee:
+                return _reap(t, target, False, flags)
+            continue
+        report = _stopped(t, target, as_tracee, flags) or (None if as_tracee else _continued(t, target, flags))
+        if report is not None:
+            return report
+    return something
+
+
+def _reap(t: Thread, target: Thread, as_process: bool, flags: int) -> Report:
+    """Report an exit and, without WNOWAIT, take the corpse away (wait_task_zombie)."""
+    process = target.process
+    ns = ns_of(t)
+    status = process_status(process, target)
+    code, value = exit_siginfo(status)
+    pid = process.tgid_pid if as_process else target.pid
+    times = CpuTimes()
+    times.add(target.times)
+    if as_process:
+        times.add(process.times)
+        times.add(process.child_times)
+    report = Report(pid.nr_in(ns), status, code, value, target.cred.uid, times, process.maxrss_pages)
+    if flags & WNOWAIT:
+        return report
+    if as_process:
+        t.process.child_times.add(times)
+        peak = max(process.maxrss_pages, process.child_maxrss_pages)
+        t.process.child_maxrss_pages = max(t.process.child_maxrss_pages, peak)
+        release_task(target)
+        return report
+    target.exit_state = EXIT_TRACED
+    ptrace.unlink(target)
+    if process.wait_task is target:
+        target.exit_state = EXIT_ZOMBIE
+        if reapable(target) and notify_parent(target, as_process=True):
+            release_task(target)
+    else:
+        release_task(target)
+    return report
+
+
+def _stopped(t: Thread, target: Thread, as_tracee: bool, flags: int) -> Report | None:
+    """Report a ptrace stop of a tracee or a completed group stop of a child (wait_task_stopped, patch 18)."""
+    process = target.process
+    if as_tracee:
+        code = target.stop_code if target.state == TRACED else 0
+        if not code:
+            return None
+        merged = (
+            process.stop_stopped
+            and process.group_exit_code == code
+            and process.wait_task is target
+            and not ptrace.reparented(target)
+            and flags & WUNTRACED
+        )
+        if not flags & WNOWAIT:
+            target.stop_code = 0
+            if merged:
+                process.group_exit_code = 0
+        why = CLD_STOPPED if merged else CLD_TRAPPED
+        return Report(target.pid.nr_in(ns_of(t)), code << 8 | 0x7F, why, code, target.cred.uid, None)
+    if not flags & WUNTRACED:
+        return None
+    if not process.stop_stopped or not process.group_exit_code or process.group_exit:
+        return None
+    code = process.group_exit_code
+    if not flags & WNOWAIT:
+        process.group_exit_code = 0
+    return Report(process.tgid_pid.nr_in(ns_of(t)), code << 8 | 0x7F, CLD_STOPPED, code, process.rep.cred.uid, None)
+
+
+def _continued(t: Thread, target: Thread, flags: int) -> Report | None:
+    """Report that a stopped child was continued (wait_task_continued)."""
+    process = target.process
+    if not flags & WCONTINUED or not process.stop_continued:
+        return None
+    if not flags & WNOWAIT:
+        process.stop_continued = False
+    return Report(process.tgid_pid.nr_in(ns_of(t)), 0xFFFF, CLD_CONTINUED, SIGCONT, process.rep.cred.uid, None)
+
+
+def do_wait(t: Thread, options: WaitOptions) -> Report | None | Blocking[Report | None]:
+    """Wait as the options say; None means "nothing yet" with WNOHANG.  Raises ECHILD if there is nothing to wait for.
+
+    Returns a generator only if the caller has to sleep; that one raises ERESTARTSYS when a signal ends the sleep.
+    """
+    found = _scan(t, options)
+    if isinstance(found, Report):
+        return found
+    if not found:
+        raise Errno.ECHILD
+    if options.flags & WNOHANG:
+        return None
+    return _wait_blocking(t, options)
+
+
+def _wait_blocking(t: Thread, options: WaitOptions) -> Blocking[Report | None]:
+    process = t.process
+    while True:
+        block = Block("do_wait", process.chldexit, who=lambda: describe_targets(t, options))
+        if (yield block) is Wakeup.SIGNAL:
+            raise Errno.ERESTARTSYS
+        found = _scan(t, options)
+        if isinstance(found, Report):
+            return found
+        if not found:
+            raise Errno.ECHILD
+
+
+def describe_targets(t: Thread, options: WaitOptions) -> str:
+    """Name what a waiter waits for, for the wait graph."""
+    names = []
+    for target, as_tracee in _targets(t, options):
+        name = f"{target.comm.decode(errors='replace')}[{target.tid}]"
+        if target.exit_state == EXIT_NONE:
+            names.append(f"a change of {name}")
+        elif target.exit_state == EXIT_TRACEE and not as_tracee and target.parent is not None:
+            names.append(f"{name}, dead, once its tracer {target.parent.tid} reaps it")
+        else:
+            names.append(f"{name}, dead, once its other threads are reaped")
+    return " or ".join(names[:8]) or "nobody"
+
+
+def parse_wait4(t: Thread, pid: int, flags: int) -> WaitOptions:
+    """Translate wait4(2) arguments.  Raises EINVAL for unknown flags, ESRCH for pid INT_MIN."""
+    if flags & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
+        raise Errno.EINVAL
+    flags |= WEXITED
+    if pid == -(1 << 31):
+        raise Errno.ESRCH
+    ns = ns_of(t)
+    if pid == -1:
+        return WaitOptions(P_ALL, None, flags)
+    if pid == 0:
+        return WaitOptions(P_PGID, t.process.pgrp, flags)
+    if pid < 0:
+        return WaitOptions(P_PGID, ns.find(-pid), flags)
+    return WaitOptions(P_PID, ns.find(pid), flags)
+
+
+def parse_waitid(t: Thread, kind: int, number: int, flags: int) -> WaitOptions:
+    """Translate waitid(2) arguments except P_PIDFD, whose Pid the caller resolves.  Raises EINVAL."""
+    if flags & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
+        raise Errno.EINVAL
+    if not flags & (WEXITED | WSTOPPED | WCONTINUED):
+        raise Errno.EINVAL
+    ns = ns_of(t)
+    if kind == P_ALL:
+        return WaitOptions(P_ALL, None, flags)
+    if kind == P_PID:
+        if number <= 0:
+            raise Errno.EINVAL
+        return WaitOptions(P_PID, ns.find(number), flags)
+    if kind == P_PGID:
+        if number < 0:
+            raise Errno.EINVAL
+        pid = ns.find(number) if number else t.process.pgrp
+        return WaitOptions(P_PGID, pid, flags)
+    raise Errno.EINVAL
