@@ -194,7 +194,7 @@ def prepare(
     after an error, and is the caller's to close once ``commit`` is done.  ``path_inaccessible``: the name goes through
     a close-on-exec descriptor, so no script interpreter could open it (ENOENT).
 
-    Raises E2BIG, ENOEXEC, ELOOP, ELIBBAD, EIO, EINVAL, ENOENT and whatever ``open_exec`` raises.
+    Raises E2BIG, ENOEXEC, ELOOP, ELIBBAD, EIO, EINVAL, EACCES and whatever ``open_exec`` raises.
     """
     # execve(2), since Linux 5.18: an empty argv is given an empty argv[0].
     strings = Strings(filename, argv or (b"",), envp)
@@ -216,10 +216,13 @@ def prepare(
 
 
 def _open_named(open_exec: OpenExec, path: bytes) -> ExecFile:
-    """Open an interpreter; an error names it, since it is not the file the user asked for."""
+    """Open an interpreter; an error names it, since it is not the file the user asked for.
+
+    An empty path is not refused by ``getname_kernel`` and leads to the current directory, which cannot be executed.
+    """
     try:
         if not path:
-            raise Errno.ENOENT
+            raise Errno.EACCES
         return open_exec(path)
     except Errno as error:
         if error.args:
