@@ -293,6 +293,10 @@ class SigAction(NamedTuple):
     restorer: int = 0
     mask: int = 0
 
+    def ignoring(self) -> SigAction:
+        """Return this action with the handler SIG_IGN."""
+        return self._replace(handler=SIG_IGN)
+
 
 DEFAULT_ACTION: Final = SigAction()
 
@@ -319,11 +323,11 @@ class SigHand:
         self.users += 1
         return self
 
-    def drop(self) -> None:
+    def put(self) -> None:
         """Count one user less."""
         self.users -= 1
 
-    def reset(self) -> None:
+    def clear_handlers(self) -> None:
         """Set every action but SIG_IGN to the default (flush_signal_handlers: execve, CLONE_CLEAR_SIGHAND)."""
         ignore = SigAction(SIG_IGN)
         self.actions = [ignore if action.handler == SIG_IGN else DEFAULT_ACTION for action in self.actions]

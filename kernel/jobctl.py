@@ -1,0 +1,345 @@
+"""Job control: group stops, what the parent is told of them, process groups and sessions (credentials(7), setpgid(2)).
+
+A *group stop* begins when some thread takes a stop signal whose action is the default.  Every living thread is then asked
+to stop (JOBCTL_STOP_PENDING), does so when it next passes the border of user mode, and the stop is complete, and told
+to the parent, when the last one has.  So a thread in an uninterruptible sleep delays the report, and SIGCONT before it
+is remembered (patch 23, ``Process.wakeup_pending``).  Traced threads take part by trapping instead.
+
+A process group is *orphaned* when no member's parent is in another group of the same session: nobody could continue it,
+so terminal stops do not stop it, and members stopped at the moment it becomes orphaned get SIGHUP and SIGCONT.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.errno import Errno
+from kernel.pid import Pid, ns_of
+from kernel.signal import (
+    CLD_CONTINUED,
+    CLD_STOPPED,
+    CLD_TRAPPED,
+    SA_NOCLDSTOP,
+    SIG_IGN,
+    SIGCHLD,
+    SIGCONT,
+    SIGHUP,
+    SigInfo,
+)
+from kernel.signal_send import (
+    JOBCTL_STOP_CONSUME,
+    JOBCTL_STOP_DEQUEUED,
+    JOBCTL_STOP_PENDING,
+    JOBCTL_STOP_SIGMASK,
+    JOBCTL_TRAP_STOP,
+    PT_SEIZED,
+    clear_jobctl_pending,
+    kill_pgrp,
+    ptrace_trap_notify,
+    recalc_sigpending,
+    send_signal,
+    set_jobctl_pending,
+    wake_stopped,
+)
+from kernel.task import RUNNING, STOPPED, TRACED
+from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
+
+if TYPE_CHECKING:
+    from kernel.task import Process, Thread
+
+_TICK = 10_000_000
+"""One clock tick of si_utime in ns (USER_HZ 100)."""
+
+
+# -- telling the parent -----------------------------------------------------------------------------------------------
+def notify_parent_cldstop(t: Thread, for_ptracer: bool, why: int) -> None:
+    """Send SIGCHLD for a stop or continuation and wake waiters (do_notify_parent_cldstop).
+
+    To the tracer of ``t`` about that thread (pid = tid), or to the process's parent about the process (pid = tgid).
+    ``why``: CLD_TRAPPED, CLD_STOPPED or CLD_CONTINUED.
+    """
+    process = t.process
+    target = t if for_ptracer else process.wait_task
+    parent = target.parent if for_ptracer else target.real_parent
+    if parent is None:
+        return
+    action = parent.sighand.actions[SIGCHLD]
+    if action.handler != SIG_IGN and not action.flags & SA_NOCLDSTOP:
+        if why == CLD_CONTINUED:
+            status = SIGCONT
+        elif why == CLD_TRAPPED:
+            status = target.stop_code & 0x7F
+        else:
+            status = process.group_exit_code & 0x7F
+        pid = target.pid if for_ptracer else process.tgid_pid
+        times = target.times
+        info = SigInfo(
+            SIGCHLD,
+            code=why,
+            pid=pid.nr_in(ns_of(parent)),
+            uid=target.cred.uid,
+            status=status,
+            utime=times.utime // _TICK,
+            stime=times.stime // _TICK,
+        )
+        send_signal(parent, info, group=True)
+    parent.process.chldexit.wake_all(target)
+
+
+# -- the group stop ---------------------------------------------------------------------------------------------------
+def start_group_stop(t: Thread, signo: int) -> bool:
+    """Begin a group stop for stop signal ``signo`` that ``t`` dequeued; False if a SIGCONT or an exit came in between."""
+    process = t.process
+    if not t.jobctl & JOBCTL_STOP_DEQUEUED or process.group_exit or process.group_exec_task is not None:
+        return False
+    # A tracee resumed during a stop may begin another one: the code of the first is kept.
+    if not process.stop_stopped:
+        process.group_exit_code = signo
+    process.group_stop_count = 0
+    stop = signo | JOBCTL_STOP_PENDING | JOBCTL_STOP_CONSUME
+    if set_jobctl_pending(t, stop):
+        process.group_stop_count += 1
+    for other in process.threads:
+        if other is t or other.exiting or other.state is STOPPED or other.state is TRACED:
+            continue
+        if set_jobctl_pending(other, stop):
+            process.group_stop_count += 1
+            if other.ptrace & PT_SEIZED:
+                ptrace_trap_notify(other)
+            else:
+                other.kernel.sched.signal_wake(other, False)
+    return True
+
+
+def participate_group_stop(t: Thread) -> bool:
+    """Count ``t`` as stopped; return True if that completes the group stop (task_participate_group_stop)."""
+    process = t.process
+    consume = t.jobctl & JOBCTL_STOP_CONSUME
+    clear_jobctl_pending(t, JOBCTL_STOP_PENDING)
+    if not consume:
+        return False
+    if process.group_stop_count:
+        process.group_stop_count -= 1
+    if process.group_stop_count == 0 and not process.stop_stopped:
+        process.stop_stopped = True
+        process.stop_continued = False
+        process.cld_stopped = process.cld_continued = False
+        return True
+    return False
+
+
+def complete_group_stop(t: Thread) -> None:
+    """The last thread has stopped: tell the parent; if SIGCONT came meanwhile, continue everybody at once (patch 23)."""
+    process = t.process
+    notify_parent_cldstop(t, False, CLD_STOPPED)
+    if process.wakeup_pending:
+        process.wakeup_pending = False
+        wake_stopped(process)
+
+
+def do_signal_stop(t: Thread, signo: int) -> Blocking[bool]:
+    """Stop ``t`` for the group stop under way, or for a new one by ``signo`` (0: none); return True if it stopped.
+
+    The thread sleeps here until SIGCONT or SIGKILL wakes it.  A tracee returns False with a trap pending instead.
+    """
+    if not t.jobctl & JOBCTL_STOP_PENDING and not start_group_stop(t, signo):
+        return False
+    if t.ptrace:
+        set_jobctl_pending(t, JOBCTL_TRAP_STOP)
+        return False
+    process = t.process
+    t.state = STOPPED
+    if participate_group_stop(t):
+        complete_group_stop(t)
+        if not process.stop_stopped:
+            # Its own completion continued it (patch 23).
+            t.state = RUNNING
+            return True
+    # Nothing wakes this queue: SIGCONT and SIGKILL wake the thread itself.
+    yield Block("do_signal_stop", WaitQueue(), state=KILLABLE, who=lambda: "SIGCONT or SIGKILL")
+    return True
+
+
+def leave_group_stop(t: Thread) -> None:
+    """An exiting thread consumes its share of a group stop; that may complete it (exit_signals)."""
+    if t.jobctl & JOBCTL_STOP_PENDING and participate_group_stop(t) and not t.process.group_exit:
+        complete_group_stop(t)
+
+
+def join_group_stop(parent: Thread, child: Thread) -> None:
+    """A thread created during a group stop takes part in it (task_join_group_stop)."""
+    process = child.process
+    mask = parent.jobctl & JOBCTL_STOP_SIGMASK
+    if process.group_stop_count:
+        process.group_stop_count += 1
+        mask |= JOBCTL_STOP_CONSUME
+    elif not process.stop_stopped:
+        return
+    set_jobctl_pending(child, mask | JOBCTL_STOP_PENDING)
+    recalc_sigpending(child)
+
+
+def notify_continued(t: Thread) -> bool:
+    """Tell the parent of a continuation if nobody has yet: the first thread to run after it does; True if it did."""
+    process = t.process
+    if not (process.cld_continued or process.cld_stopped):
+        return False
+    why = CLD_CONTINUED if process.cld_continued else CLD_STOPPED
+    process.cld_continued = process.cld_stopped = False
+    notify_parent_cldstop(t, False, why)
+    first = process.tgid_pid.thread
+    if first is not None and first.ptrace and _traced_from_outside(first):
+        # Kept for compatibility: an outside tracer of the first thread hears of it too (get_signal).
+        notify_parent_cldstop(first, True, why)
+    return True
+
+
+def _traced_from_outside(t: Thread) -> bool:
+    return t.parent is not None and (t.real_parent is None or t.parent.process is not t.real_parent.process)
+
+
+# -- orphaned process groups ------------------------------------------------------------------------------------------
+def will_become_orphaned_pgrp(pgrp: Pid, ignored: Process | None = None) -> bool:
+    """Tell whether no member but ``ignored`` connects ``pgrp`` to another group of its session (POSIX 3.270)."""
+    for process in pgrp.pgrp:
+        parent = process.wait_task.real_parent
+        if process is ignored or not process.live or parent is None:
+            continue
+        holder = parent.process
+        if holder.tgid_pid.nr == 1:
+            # A child of the global init has nobody who would manage it as a job.
+            continue
+        if holder.pgrp is not pgrp and holder.session is process.session:
+            return False
+    return True
+
+
+def is_orphaned_pgrp(pgrp: Pid) -> bool:
+    """Tell whether a process group is orphaned (is_current_pgrp_orphaned)."""
+    return will_become_orphaned_pgrp(pgrp)
+
+
+def has_stopped_jobs(pgrp: Pid) -> bool:
+    """Tell whether a member of the group is stopped."""
+    return any(process.stop_stopped for process in pgrp.pgrp)
+
+
+def kill_orphaned_pgrp(process: Process, lost: Thread) -> None:
+    """``process`` loses a connection to ``lost``: hang up its group if that orphans it and a member is stopped.
+
+    ``lost`` is its own last thread (it exits, and was the only connection of its group to the outside), or its former
+    parent (kill_orphaned_pgrp of kernel/exit.c).
+    """
+    pgrp = process.pgrp
+    ignored: Process | None = None
+    outside = lost.process
+    if outside is process:
+        parent = process.wait_task.real_parent
+        if parent is None:
+            return
+        outside, ignored = parent.process, process
+    if (
+        outside.pgrp is not pgrp
+        and outside.session is process.session
+        and has_stopped_jobs(pgrp)
+        and will_become_orphaned_pgrp(pgrp, ignored)
+    ):
+        kill_pgrp(pgrp, SIGHUP)
+        kill_pgrp(pgrp, SIGCONT)
+
+
+# -- process groups and sessions --------------------------------------------------------------------------------------
+def change_pgrp(process: Process, pgrp: Pid) -> None:
+    """Move a process to another process group (change_pid)."""
+    old = process.pgrp
+    if old is pgrp:
+        return
+    old.pgrp.pop(process, None)
+    process.pgrp = pgrp
+    pgrp.pgrp[process] = None
+    _free(old)
+
+
+def change_session(process: Process, session: Pid) -> None:
+    """Move a process to another session."""
+    old = process.session
+    if old is session:
+        return
+    old.session.pop(process, None)
+    process.session = session
+    session.session[process] = None
+    _free(old)
+
+
+def _free(pid: Pid) -> None:
+    for _ in pid.free_if_unused():
+        pass
+
+
+def find_process(t: Thread, number: int) -> Process:
+    """Return the process with id ``number`` in the caller's namespace, its own for 0.  Raises ESRCH.
+
+    A tgid is looked up, so the number of a thread that is not a process id names nothing (section B4).
+    """
+    if number == 0:
+        return t.process
+    process = ns_of(t).find_process(number) if number > 0 else None
+    if process is None:
+        raise Errno.ESRCH
+    return process
+
+
+def getpgid(t: Thread, number: int) -> int:
+    """Return the process group id of a process (getpgid(2)), 0 if it is not visible to the caller.  Raises ESRCH."""
+    return find_process(t, number).pgrp.nr_in(ns_of(t))
+
+
+def getsid(t: Thread, number: int) -> int:
+    """Return the session id of a process (getsid(2)), 0 if it is not visible to the caller.  Raises ESRCH."""
+    return find_process(t, number).session.nr_in(ns_of(t))
+
+
+def setpgid(t: Thread, number: int, group: int) -> None:
+    """Move the caller or a child of it that has not exec'ed into a process group (setpgid(2)).
+
+    Raises EINVAL, ESRCH (not the caller or a child), EPERM (another session, a session leader, no such group), EACCES
+    (the child has exec'ed).
+    """
+    ns = ns_of(t)
+    if group < 0:
+        raise Errno.EINVAL
+    caller = t.process
+    process = find_process(t, number)
+    parent = process.wait_task.real_parent
+    if parent is not None and parent.process is caller:
+        if process.session is not caller.session:
+            raise Errno.EPERM
+        if process.did_exec:
+            raise Errno.EACCES
+    elif process is not caller:
+        raise Errno.ESRCH
+    if process.is_session_leader:
+        raise Errno.EPERM
+    pgrp: Pid | None = process.tgid_pid
+    if group and group != process.tgid_pid.nr_in(ns):
+        pgrp = ns.find(group)
+        if pgrp is None or not any(member.session is caller.session for member in pgrp.pgrp):
+            raise Errno.EPERM
+    assert pgrp is not None
+    change_pgrp(process, pgrp)
+
+
+def setsid(t: Thread) -> int:
+    """Make the caller's process the leader of a new session and process group without terminal (setsid(2)).
+
+    Returns the session id.  Raises EPERM if it leads a session or a process group with its id exists.
+    """
+    process = t.process
+    sid = process.tgid_pid
+    if process.is_session_leader or sid.pgrp:
+        raise Errno.EPERM
+    process.is_session_leader = True
+    change_session(process, sid)
+    change_pgrp(process, sid)
+    process.tty = None
+    return sid.nr_in(ns_of(t))

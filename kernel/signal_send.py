@@ -1,0 +1,467 @@
+"""Generating signals: from "somebody sends signo" to "this thread is woken to take it" (signal(7), kernel/signal.c).
+
+A signal is sent to a thread or to a process.  Sending acts in three steps.  ``_prepare``: stop signals and SIGCONT
+cancel each other, SIGCONT acts on stopped threads at once, and what would be ignored is dropped.  Queueing: one instance
+of a standard signal, all of a real-time one.  ``_complete``: choose a living thread that does not block it and wake it,
+or, if the signal is certainly fatal, start the exit of the whole process here and now.
+
+A process is represented by ``rep``, which is alive while any thread is, so no signal is ever judged by, or given to, a
+corpse.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel.errno import Errno
+from kernel.pid import ns_of
+from kernel.rlimit import RLIMIT_SIGPENDING
+from kernel.signal import (
+    CONT_MASK,
+    COREDUMP_MASK,
+    KERNEL_ONLY_MASK,
+    KILL_MASK,
+    SA_IMMUTABLE,
+    SI_KERNEL,
+    SI_USER,
+    SIG_DFL,
+    SIG_IGN,
+    SIGCONT,
+    SIGKILL,
+    SIGRTMIN,
+    SIGSEGV,
+    STOP_MASK,
+    SigAction,
+    SigInfo,
+    SigPending,
+    SigQueue,
+)
+from kernel.task import STOPPED, TRACED, WORK_RESTORE_MASK, WORK_SIGNAL
+
+if TYPE_CHECKING:
+    from kernel.pid import Pid
+    from kernel.task import Process, Thread
+
+# Thread.jobctl (include/linux/sched/jobctl.h)
+JOBCTL_STOP_SIGMASK: Final = 0xFFFF
+"""The signal of the last group stop."""
+JOBCTL_STOP_DEQUEUED: Final = 1 << 16
+"""A stop signal was dequeued and no SIGCONT came since."""
+JOBCTL_STOP_PENDING: Final = 1 << 17
+"""The thread must stop for the group stop."""
+JOBCTL_STOP_CONSUME: Final = 1 << 18
+"""The thread's stop counts for the completion of the group stop."""
+JOBCTL_TRAP_STOP: Final = 1 << 19
+JOBCTL_TRAP_NOTIFY: Final = 1 << 20
+JOBCTL_TRAPPING: Final = 1 << 21
+JOBCTL_LISTENING: Final = 1 << 22
+JOBCTL_TRAP_MASK: Final = JOBCTL_TRAP_STOP | JOBCTL_TRAP_NOTIFY
+JOBCTL_PENDING_MASK: Final = JOBCTL_STOP_PENDING | JOBCTL_TRAP_MASK
+
+PT_SEIZED: Final = 0x00010000
+"""Thread.ptrace: attached by PTRACE_SEIZE."""
+
+
+# -- what is pending --------------------------------------------------------------------------------------------------
+def signal_pending(t: Thread) -> bool:
+    """Tell whether an interruptible sleep of ``t`` must end."""
+    return t.work & WORK_SIGNAL != 0
+
+
+def fatal_signal_pending(t: Thread) -> bool:
+    """Tell whether even a killable sleep of ``t`` must end."""
+    return t.work & WORK_SIGNAL != 0 and t.pending.mask & KILL_MASK != 0
+
+
+def deliverable(t: Thread) -> int:
+    """Return the set of signals pending for ``t`` that it does not block."""
+    return (t.pending.mask | t.process.shared_pending.mask) & ~t.blocked
+
+
+def recalc_sigpending(t: Thread) -> None:
+    """Set or clear WORK_SIGNAL after the mask or the queues changed (recalc_sigpending)."""
+    if t.jobctl & JOBCTL_PENDING_MASK or (t.pending.mask | t.process.shared_pending.mask) & ~t.blocked:
+        t.work |= WORK_SIGNAL
+    else:
+        t.work &= ~WORK_SIGNAL
+
+
+def flush_pending(pending: SigPending) -> None:
+    """Drop every signal of a queue (flush_sigqueue)."""
+    pending.clear()
+
+
+def flush_signals(process: Process, mask: int) -> None:
+    """Drop the signals of ``mask`` from every queue of the process."""
+    process.shared_pending.flush(mask)
+    for t in process.threads:
+        t.pending.flush(mask)
+
+
+# -- siginfo ----------------------------------------------------------------------------------------------------------
+def kernel_info(signo: int) -> SigInfo:
+    """Return the siginfo of a signal the kernel itself generates (SEND_SIG_PRIV)."""
+    return SigInfo(signo, code=SI_KERNEL)
+
+
+def user_info(sender: Thread, target: Thread, signo: int, code: int = SI_USER) -> SigInfo:
+    """Return the siginfo of kill(2) and friends: the sender's pid as the target sees it (0 if invisible) and real uid."""
+    return SigInfo(signo, code=code, pid=sender.process.tgid_pid.nr_in(ns_of(target)), uid=sender.cred.uid)
+
+
+def from_ancestor(sender: Thread, target: Thread) -> bool:
+    """Tell whether the sender is invisible in the target's pid namespace: then SIGKILL and SIGSTOP reach even an init."""
+    return sender.process.tgid_pid.nr_in(ns_of(target)) == 0
+
+
+# -- ignoring ---------------------------------------------------------------------------------------------------------
+def is_global_init(process: Process) -> bool:
+    """Tell whether this is the first process of the initial pid namespace."""
+    pid = process.tgid_pid
+    return pid.nr == 1 and len(pid.numbers) == 1
+
+
+def _task_ignores(t: Thread, signo: int, force: bool) -> bool:
+    """Tell whether delivering ``signo`` to ``t`` would do nothing (sig_task_ignored)."""
+    process = t.process
+    kernel_only = KERNEL_ONLY_MASK >> (signo - 1) & 1 == 1
+    # Patch 9 (86989c41b5ea): nothing kills or stops the global init, whoever sends it.
+    if kernel_only and process.unkillable and is_global_init(process):
+        return True
+    if process.unkillable and t.sighand.actions[signo].handler == SIG_DFL and not (force and kernel_only):
+        return True
+    return t.sighand.ignores(signo)
+
+
+def signal_ignored(t: Thread, signo: int, force: bool) -> bool:
+    """Tell whether ``signo`` is dropped when sent to ``t`` (sig_ignored).
+
+    A blocked signal is kept, because its action may have changed when it is unblocked; a tracer may want to see even an
+    ignored one.
+    """
+    if (t.blocked | t.real_blocked) >> (signo - 1) & 1:
+        return False
+    if t.ptrace and signo != SIGKILL:
+        return False
+    return _task_ignores(t, signo, force)
+
+
+# -- generation -------------------------------------------------------------------------------------------------------
+def _prepare(t: Thread, signo: int, force: bool) -> bool:
+    """Let stop signals and SIGCONT act on the queues; return False if the signal is to be dropped (prepare_signal)."""
+    process = t.process
+    if process.group_exit:
+        # "The process is in the middle of dying, drop the signal."
+        return process.coredump and signo == SIGKILL
+    if t.exiting:
+        return False
+    bit = 1 << (signo - 1)
+    if bit & STOP_MASK:
+        flush_signals(process, CONT_MASK)
+    elif signo == SIGCONT:
+        _continue(process)
+    return not signal_ignored(t, signo, force)
+
+
+def _continue(process: Process) -> None:
+    """SIGCONT was generated: it continues a stopped process even if it is blocked, ignored or caught.
+
+    Patch 23: while a group stop is still under way nobody is woken; the stop completes and is reported first, then
+    ``jobctl.complete_group_stop`` continues everybody.
+    """
+    flush_signals(process, STOP_MASK)
+    if process.group_stop_count:
+        process.wakeup_pending = True
+        return
+    wake_stopped(process)
+
+
+def wake_stopped(process: Process) -> None:
+    """End a completed group stop: wake every stopped thread; the first to run tells the parent (CLD_CONTINUED)."""
+    for t in process.threads:
+        if t.exiting:
+            continue
+        clear_jobctl_pending(t, JOBCTL_STOP_PENDING)
+        if t.ptrace & PT_SEIZED:
+            ptrace_trap_notify(t)
+        elif t.state is STOPPED:
+            t.kernel.sched.wake(t)
+    if process.stop_stopped:
+        process.stop_stopped = False
+        process.cld_stopped = False
+        process.cld_continued = True
+        process.stop_continued = True
+        process.group_exit_code = 0
+
+
+def send_signal(target: Thread, info: SigInfo, group: bool, force: bool = False) -> None:
+    """Send a signal to a thread, or with ``group`` to its process (__send_signal_locked).
+
+    ``force``: SIGKILL and SIGSTOP reach the init of a pid namespace (the sender is the kernel or in an ancestor).  No
+    permission is checked here.  Raises EAGAIN if a queued real-time signal exceeds RLIMIT_SIGPENDING.
+    """
+    process = target.process
+    t = process.rep if group else target
+    signo = info.signo
+    if not _prepare(t, signo, force or info.code == SI_KERNEL):
+        return
+    pending = process.shared_pending if group else t.pending
+    if signo < SIGRTMIN and pending.mask >> (signo - 1) & 1:
+        return
+    entry: SigQueue | None = None
+    if signo != SIGKILL:
+        # Standard signals of kill(2) and of the kernel are always recorded; what sigqueue(3) sends is limited.
+        entry = allocate(t, info, unlimited=signo < SIGRTMIN and info.code >= 0)
+        if entry is None and signo >= SIGRTMIN and info.code != SI_USER:
+            raise Errno.EAGAIN
+    pending.add(signo, entry)
+    _complete(t, signo, group)
+
+
+def allocate(t: Thread, info: SigInfo, unlimited: bool) -> SigQueue | None:
+    """Return a queue entry charged to the real user of ``t``, None beyond RLIMIT_SIGPENDING (sigqueue_alloc)."""
+    counts, uid = t.kernel.sigqueue_counts, t.cred.uid
+    if not unlimited and counts.get(uid, 0) >= t.process.rlimits.soft(RLIMIT_SIGPENDING):
+        return None
+    return SigQueue(info, counts, uid)
+
+
+def send_sigqueue(target: Thread, entry: SigQueue, group: bool) -> bool:
+    """Queue a timer's own entry (send_sigqueue); return False if the signal is ignored or the target is dying.
+
+    The caller counts an overrun instead of calling this while ``entry.queued``.
+    """
+    process = target.process
+    t = process.rep if group else target
+    signo = entry.info.signo
+    if t.exiting or not _prepare(t, signo, False):
+        return False
+    (process.shared_pending if group else t.pending).add(signo, entry)
+    _complete(t, signo, group)
+    return True
+
+
+def send_sig(process: Process, signo: int) -> None:
+    """Send a signal of the kernel's own to a process (SEND_SIG_PRIV): alarms, limits, the terminal."""
+    send_signal(process.rep, SigInfo(signo, code=SI_KERNEL), group=True, force=True)
+
+
+def send_sig_self(t: Thread, signo: int) -> None:
+    """Send a signal to the calling thread in its own name, as SIGPIPE and SIGXFSZ are (``send_sig(sig, current, 0)``)."""
+    send_signal(t, user_info(t, t, signo), group=False)
+
+
+def kill_pgrp(pgrp: Pid, signo: int) -> None:
+    """Send a signal of the kernel's own to every process of a process group (kill_pgrp with priv)."""
+    for process in list(pgrp.pgrp):
+        send_sig(process, signo)
+
+
+# -- choosing the thread ----------------------------------------------------------------------------------------------
+def _wants(t: Thread, signo: int) -> bool:
+    """Tell whether ``t`` is a good thread to take ``signo`` (wants_signal)."""
+    if t.blocked >> (signo - 1) & 1 or t.exiting:
+        return False
+    if signo == SIGKILL:
+        return True
+    if t.state is STOPPED or t.state is TRACED:
+        return False
+    return not t.work & WORK_SIGNAL
+
+
+def _choose(t: Thread, signo: int, group: bool) -> Thread | None:
+    """Return the thread to wake: ``t`` gets first crack, then the others in turn from ``curr_target``."""
+    if _wants(t, signo):
+        return t
+    process = t.process
+    threads = process.threads
+    if not group or len(threads) == 1:
+        return None
+    start = threads.index(process.curr_target) if process.curr_target in threads else 0
+    for other in threads[start:] + threads[:start]:
+        if _wants(other, signo):
+            process.curr_target = other
+            return other
+    return None
+
+
+def _is_fatal(t: Thread, signo: int) -> bool:
+    """Tell whether the default action of ``signo`` applies and ends the process (sig_fatal)."""
+    bit = 1 << (signo - 1)
+    if bit & STOP_MASK or t.process.unkillable and not bit & KERNEL_ONLY_MASK:
+        return False
+    return not t.sighand.ignores(signo) and t.sighand.actions[signo].handler == SIG_DFL
+
+
+def _complete(t: Thread, signo: int, group: bool) -> None:
+    """A signal was queued: wake a thread to take it, or start the exit it means (complete_signal)."""
+    process = t.process
+    readers = t.sighand.signalfd_wait
+    if readers:
+        readers.wake_all(signo)
+    chosen = _choose(t, signo, group)
+    if chosen is None:
+        return
+    bit = 1 << (signo - 1)
+    if (
+        _is_fatal(t, signo)
+        and (process.coredump or not process.group_exit)
+        and not chosen.real_blocked & bit
+        and (signo == SIGKILL or not t.ptrace)
+        and not bit & COREDUMP_MASK
+    ):
+        start_group_exit(process, signo)
+        return
+    chosen.kernel.sched.signal_wake(chosen, signo == SIGKILL)
+
+
+def start_group_exit(process: Process, code: int, but: Thread | None = None) -> None:
+    """Begin the exit of a whole process with wait status ``code``: every living thread gets SIGKILL (not ``but``, which
+    is on its way out by itself); group stops and traps are cancelled."""
+    process.group_exit = True
+    process.group_exit_code = code
+    _end_group_stop(process)
+    for t in process.threads:
+        if not t.exiting:
+            clear_jobctl_pending(t, JOBCTL_PENDING_MASK)
+            if t is not but:
+                _kill_thread(t)
+
+
+def zap_other_threads(t: Thread) -> int:
+    """Kill every other living thread of the process (exec); return how many have not finished their exit."""
+    process = t.process
+    count = 0
+    _end_group_stop(process)
+    for other in process.threads:
+        if other is t:
+            continue
+        clear_jobctl_pending(other, JOBCTL_PENDING_MASK)
+        if not other.exit_state:
+            count += 1
+            if not other.exiting:
+                _kill_thread(other)
+    return count
+
+
+def _end_group_stop(process: Process) -> None:
+    process.group_stop_count = 0
+    process.wakeup_pending = False
+    process.stop_stopped = process.stop_continued = False
+    process.cld_stopped = process.cld_continued = False
+
+
+def _kill_thread(t: Thread) -> None:
+    t.pending.mask |= KILL_MASK
+    t.kernel.sched.signal_wake(t, True)
+
+
+# -- the signal mask --------------------------------------------------------------------------------------------------
+def set_blocked(t: Thread, mask: int) -> None:
+    """Set the signal mask of ``t`` (set_current_blocked): SIGKILL and SIGSTOP cannot be blocked.
+
+    Process signals this thread can no longer take are offered to its siblings.
+    """
+    mask &= ~KERNEL_ONLY_MASK
+    newly = mask & ~t.blocked
+    if newly and len(t.process.threads) > 1:
+        retarget_shared_pending(t, newly)
+    t.blocked = mask
+    recalc_sigpending(t)
+
+
+def retarget_shared_pending(t: Thread, mask: int | None = None) -> None:
+    """Wake other threads for pending process signals ``t`` will not take: those of ``mask``, or, when it exits, all it
+    did not block (retarget_shared_pending)."""
+    left = t.process.shared_pending.mask & (~t.blocked if mask is None else mask)
+    if not left:
+        return
+    for other in t.process.threads:
+        if other is t or other.exiting or not left & ~other.blocked:
+            continue
+        left &= other.blocked
+        if not other.work & WORK_SIGNAL:
+            other.kernel.sched.signal_wake(other, False)
+        if not left:
+            return
+
+
+def set_user_sigmask(t: Thread, mask: int) -> None:
+    """Install the temporary mask of sigsuspend, ppoll, pselect and epoll_pwait (set_user_sigmask).
+
+    The old one comes back after the signal that ends the sleep was delivered, or by ``restore_user_sigmask``.
+    """
+    t.saved_blocked = t.blocked
+    t.work |= WORK_RESTORE_MASK
+    set_blocked(t, mask)
+
+
+def restore_user_sigmask(t: Thread, interrupted: bool = False) -> None:
+    """End a temporary mask when the call returns; if a signal interrupted it, delivery does so (after building the
+    handler's frame under the temporary mask)."""
+    if t.work & WORK_RESTORE_MASK and not interrupted:
+        t.work &= ~WORK_RESTORE_MASK
+        set_blocked(t, t.saved_blocked)
+
+
+# -- job control bits -------------------------------------------------------------------------------------------------
+def set_jobctl_pending(t: Thread, mask: int) -> bool:
+    """Set job control bits unless ``t`` is dying; return whether it was done (task_set_jobctl_pending)."""
+    if fatal_signal_pending(t) or t.exiting:
+        return False
+    if mask & JOBCTL_STOP_SIGMASK:
+        t.jobctl &= ~JOBCTL_STOP_SIGMASK
+    t.jobctl |= mask
+    return True
+
+
+def clear_jobctl_pending(t: Thread, mask: int) -> None:
+    """Clear job control bits (task_clear_jobctl_pending)."""
+    if mask & JOBCTL_STOP_PENDING:
+        mask |= JOBCTL_STOP_CONSUME | JOBCTL_STOP_DEQUEUED
+    t.jobctl &= ~mask
+
+
+def ptrace_trap_notify(t: Thread) -> None:
+    """Make a seized tracee trap again so that its tracer sees a change of the group stop (ptrace_trap_notify)."""
+    t.jobctl |= JOBCTL_TRAP_NOTIFY
+    if t.jobctl & JOBCTL_LISTENING and t.state is TRACED:
+        t.jobctl &= ~JOBCTL_LISTENING
+        t.kernel.sched.wake(t)
+    t.kernel.sched.signal_wake(t, False)
+
+
+# -- signals that cannot be refused -----------------------------------------------------------------------------------
+def force_signal(t: Thread, info: SigInfo, default: bool = False) -> None:
+    """Send a synchronous signal that ``t`` cannot refuse (force_sig_info_to_task).
+
+    If it is blocked or ignored, or with ``default``, its action becomes SIG_DFL, which is fatal, for an init too.
+    """
+    signo = info.signo
+    bit = 1 << (signo - 1)
+    action = t.sighand.actions[signo]
+    blocked = t.blocked & bit
+    if blocked or default or action.handler == SIG_IGN:
+        action = action._replace(handler=SIG_DFL)
+        t.sighand.actions[signo] = action
+        t.blocked &= ~bit
+    if action.handler == SIG_DFL and not t.ptrace:
+        t.process.unkillable = False
+    send_signal(t, info, group=False)
+    if not t.work & WORK_SIGNAL:
+        # It may have been pending and blocked before: then sending did nothing.
+        t.kernel.sched.signal_wake(t, False)
+
+
+def force_exit_sig(t: Thread, info: SigInfo) -> None:
+    """Kill ``t``'s process by a signal nobody can catch or trace away (HANDLER_EXIT: seccomp)."""
+    actions = t.sighand.actions
+    action = actions[info.signo]
+    actions[info.signo] = SigAction(SIG_DFL, action.flags | SA_IMMUTABLE, action.restorer, action.mask)
+    t.process.unkillable = False
+    force_signal(t, info, default=True)
+
+
+def force_sigsegv(t: Thread, signo: int) -> None:
+    """The frame of a handler for ``signo`` could not be built or read: SIGSEGV, fatal if it was SIGSEGV's own."""
+    force_signal(t, kernel_info(SIGSEGV), default=signo == SIGSEGV)
