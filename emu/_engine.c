@@ -1,0 +1,578 @@
+/* The hot loop of the machine: run the engine until a trap, registers and page-table rows without ctypes.
+ *
+ * Everything here also exists in pure Python (emu/core.py, emu/rows.py) with the same results; this file only makes
+ * it fast.  No header of Unicorn is needed: the addresses of its functions are handed in at run time.  The GIL is kept
+ * while the guest runs (the hooks are plain C and touch only this struct); it is offered to other threads, and Python's
+ * signal handlers get their turn, every CHUNK basic blocks.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+#include <stdint.h>
+#include <string.h>
+
+#define CHUNK 65536
+
+enum { TRAP_NONE = -1, TRAP_SYSCALL, TRAP_BUDGET, TRAP_PAGE_FAULT, TRAP_EXCEPTION, TRAP_INTERRUPTED, TRAP_INT80 };
+
+/* enum uc_x86_reg, enum uc_err and enum uc_hook_type of Unicorn 2. */
+enum { R_RAX = 35, R_RCX = 38, R_RDI = 39, R_RDX = 40, R_RIP = 41, R_RSI = 43, R_CR2 = 52, R_CR3 = 53, R_R8 = 106,
+       R_R9 = 107, R_R10 = 108, R_R11 = 109, R_RFLAGS = 253 };
+enum { ERR_OK = 0, ERR_INSN_INVALID = 10 };
+
+typedef struct {
+    PyObject_HEAD
+    void *uc;
+    int (*emu_start)(void *, uint64_t, uint64_t, uint64_t, size_t);
+    int (*emu_stop)(void *);
+    int (*reg_read)(void *, int, void *);
+    int (*reg_write)(void *, int, const void *);
+    int (*context_save)(void *, void *);
+    int (*context_restore)(void *, void *);
+    int (*context_reg_read)(void *, int, void *);
+    int (*context_reg_write)(void *, int, const void *);
+    size_t context_size, old_exception, error_code_at, is_int_at;
+    char *scratch;
+    long long left, blocks;
+    unsigned long long fault_address;
+    int trap, vector, error_code, sysenter;
+    volatile int attention;
+    PyObject *syscall;
+} Core;
+
+static void on_block(void *uc, uint64_t address, uint32_t size, Core *core)
+{
+    (void)address;
+    (void)size;
+    if (--core->left < 0)
+        core->emu_stop(uc);
+}
+
+static void on_syscall(void *uc, Core *core)
+{
+    core->trap = TRAP_SYSCALL;
+    core->emu_stop(uc);
+}
+
+static void on_sysenter(void *uc, Core *core)
+{
+    core->trap = TRAP_EXCEPTION;
+    core->sysenter = 1;
+    core->emu_stop(uc);
+}
+
+static void on_interrupt(void *uc, uint32_t vector, Core *core)
+{
+    core->vector = (int)vector;
+    core->trap = TRAP_EXCEPTION;
+    core->emu_stop(uc);
+}
+
+static uint64_t read_register(Core *core, int reg)
+{
+    uint64_t value = 0;
+    core->reg_read(core->uc, reg, &value);
+    return value;
+}
+
+/* Forget the exception just delivered (Unicorn itself never does, so that the next one would count as a double fault),
+ * pick up its error code, and tell whether it was an `int` instruction. */
+static int settle_exception(Core *core)
+{
+    int32_t none = -1, code = 0, software = 0;
+    core->context_save(core->uc, core->scratch);
+    memcpy(&code, core->scratch + core->error_code_at, sizeof code);
+    memcpy(&software, core->scratch + core->is_int_at, sizeof software);
+    memcpy(core->scratch + core->old_exception, &none, sizeof none);
+    core->context_restore(core->uc, core->scratch);
+    core->error_code = code;
+    return software;
+}
+
+/* Turn what the hooks saw of an exception into a trap. */
+static int finish_exception(Core *core)
+{
+    int software;
+    uint64_t rip;
+    if (core->sysenter) { /* 64-bit Linux programs cannot use it: #UD at the instruction */
+        rip = read_register(core, R_RIP) - 2;
+        core->reg_write(core->uc, R_RIP, &rip);
+        core->vector = 6;
+        return TRAP_EXCEPTION;
+    }
+    software = settle_exception(core);
+    if (software && core->vector == 128)
+        return TRAP_INT80;
+    if (software && core->vector != 3 && core->vector != 4) {
+        /* Every other gate is closed for CPL 3: #GP at the instruction. */
+        rip = read_register(core, R_RIP) - 2;
+        core->reg_write(core->uc, R_RIP, &rip);
+        core->error_code = core->vector << 3 | 2;
+        core->vector = 13;
+        return TRAP_EXCEPTION;
+    }
+    if (core->vector == 14) {
+        core->fault_address = read_register(core, R_CR2);
+        return TRAP_PAGE_FAULT;
+    }
+    return TRAP_EXCEPTION;
+}
+
+static int finish_syscall(Core *core)
+{
+    static const int arguments[7] = {R_RAX, R_RDI, R_RSI, R_RDX, R_R10, R_R8, R_R9};
+    uint64_t rip = read_register(core, R_RIP), flags = read_register(core, R_RFLAGS);
+    PyObject *tuple = PyTuple_New(7);
+    if (tuple == NULL)
+        return -1;
+    for (int i = 0; i < 7; i++) {
+        PyObject *value = PyLong_FromUnsignedLongLong(read_register(core, arguments[i]));
+        if (value == NULL) {
+            Py_DECREF(tuple);
+            return -1;
+        }
+        PyTuple_SET_ITEM(tuple, i, value);
+    }
+    Py_XSETREF(core->syscall, tuple);
+    core->reg_write(core->uc, R_RCX, &rip);
+    core->reg_write(core->uc, R_R11, &flags);
+    return 0;
+}
+
+static PyObject *core_run(Core *core, PyObject *argument)
+{
+    long long budget = PyLong_AsLongLong(argument), executed = 0;
+    int trap;
+    if (budget == -1 && PyErr_Occurred())
+        return NULL;
+    for (;;) {
+        long long slice = budget - executed;
+        int error;
+        if (core->attention) {
+            core->attention = 0;
+            trap = TRAP_INTERRUPTED;
+            break;
+        }
+        if (slice > CHUNK)
+            slice = CHUNK;
+        core->left = slice;
+        core->trap = TRAP_NONE;
+        core->sysenter = 0;
+        error = core->emu_start(core->uc, read_register(core, R_RIP), 0, 0, 0);
+        executed += core->left < 0 ? slice : slice - core->left;
+        core->blocks = executed;
+        trap = core->trap;
+        if (trap == TRAP_SYSCALL) {
+            if (finish_syscall(core) < 0)
+                return NULL;
+            break;
+        }
+        if (trap == TRAP_EXCEPTION) {
+            trap = finish_exception(core);
+            break;
+        }
+        if (error == ERR_INSN_INVALID) {
+            settle_exception(core);
+            core->vector = 6;
+            trap = TRAP_EXCEPTION;
+            break;
+        }
+        if (error != ERR_OK || core->left >= 0) {
+            PyErr_Format(PyExc_RuntimeError, "the engine stopped for no reason of the guest (error %d)", error);
+            return NULL;
+        }
+        if (executed >= budget) {
+            trap = TRAP_BUDGET;
+            break;
+        }
+        if (PyErr_CheckSignals() < 0)
+            return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        Py_END_ALLOW_THREADS
+    }
+    core->blocks = executed;
+    return PyLong_FromLong(trap);
+}
+
+static PyObject *core_interrupt(Core *core, PyObject *unused)
+{
+    (void)unused;
+    core->attention = 1;
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_get(Core *core, PyObject *argument)
+{
+    long reg = PyLong_AsLong(argument);
+    if (reg == -1 && PyErr_Occurred())
+        return NULL;
+    return PyLong_FromUnsignedLongLong(read_register(core, (int)reg));
+}
+
+static PyObject *core_set(Core *core, PyObject *const *arguments, Py_ssize_t count)
+{
+    long reg;
+    uint64_t value;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "set(reg, value)");
+        return NULL;
+    }
+    reg = PyLong_AsLong(arguments[0]);
+    value = PyLong_AsUnsignedLongLongMask(arguments[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    core->reg_write(core->uc, (int)reg, &value);
+    Py_RETURN_NONE;
+}
+
+/* A saved context is a bytearray of context_size bytes; anything else is a mistake of the caller. */
+static char *context_bytes(Core *core, PyObject *object)
+{
+    if (!PyByteArray_CheckExact(object) || (size_t)PyByteArray_GET_SIZE(object) != core->context_size) {
+        PyErr_SetString(PyExc_TypeError, "a saved context is a bytearray of context_size bytes");
+        return NULL;
+    }
+    return PyByteArray_AS_STRING(object);
+}
+
+static PyObject *core_context_get(Core *core, PyObject *const *arguments, Py_ssize_t count)
+{
+    char *context;
+    long reg;
+    uint64_t value = 0;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "context_get(context, reg)");
+        return NULL;
+    }
+    context = context_bytes(core, arguments[0]);
+    reg = PyLong_AsLong(arguments[1]);
+    if (context == NULL || PyErr_Occurred())
+        return NULL;
+    core->context_reg_read(context, (int)reg, &value);
+    return PyLong_FromUnsignedLongLong(value);
+}
+
+static PyObject *core_context_set(Core *core, PyObject *const *arguments, Py_ssize_t count)
+{
+    char *context;
+    long reg;
+    uint64_t value;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "context_set(context, reg, value)");
+        return NULL;
+    }
+    context = context_bytes(core, arguments[0]);
+    reg = PyLong_AsLong(arguments[1]);
+    value = PyLong_AsUnsignedLongLongMask(arguments[2]);
+    if (context == NULL || PyErr_Occurred())
+        return NULL;
+    core->context_reg_write(context, (int)reg, &value);
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_save(Core *core, PyObject *argument)
+{
+    char *context = context_bytes(core, argument);
+    if (context == NULL)
+        return NULL;
+    core->context_save(core->uc, context);
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_restore(Core *core, PyObject *argument)
+{
+    char *context = context_bytes(core, argument);
+    if (context == NULL)
+        return NULL;
+    core->context_restore(core->uc, context);
+    Py_RETURN_NONE;
+}
+
+/* A pointer, or an offset, out of the tuple the constructor gets. */
+static int unpack_address(PyObject *tuple, Py_ssize_t index, void *result)
+{
+    unsigned long long value = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(tuple, index));
+    size_t address = (size_t)value;
+    if (PyErr_Occurred())
+        return -1;
+    memcpy(result, &address, sizeof address);
+    return 0;
+}
+
+static int core_init(Core *core, PyObject *arguments, PyObject *keywords)
+{
+    PyObject *functions;
+    Py_ssize_t size, old_exception, error_code, is_int;
+    unsigned long long uc;
+    char *template;
+    Py_ssize_t template_size;
+    if (keywords != NULL && PyDict_GET_SIZE(keywords) != 0) {
+        PyErr_SetString(PyExc_TypeError, "Core takes no keyword arguments");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(arguments, "KO!y#nnn", &uc, &PyTuple_Type, &functions, &template, &template_size,
+                          &old_exception, &error_code, &is_int))
+        return -1;
+    size = template_size;
+    if (PyTuple_GET_SIZE(functions) != 8 || old_exception < 0 || error_code < 0 || is_int < 0
+        || old_exception + 4 > size || error_code + 4 > size || is_int + 4 > size) {
+        PyErr_SetString(PyExc_ValueError, "Core: eight functions and three offsets inside the context are needed");
+        return -1;
+    }
+    core->uc = (void *)(uintptr_t)uc;
+    if (unpack_address(functions, 0, &core->emu_start) < 0 || unpack_address(functions, 1, &core->emu_stop) < 0
+        || unpack_address(functions, 2, &core->reg_read) < 0 || unpack_address(functions, 3, &core->reg_write) < 0
+        || unpack_address(functions, 4, &core->context_save) < 0
+        || unpack_address(functions, 5, &core->context_restore) < 0
+        || unpack_address(functions, 6, &core->context_reg_read) < 0
+        || unpack_address(functions, 7, &core->context_reg_write) < 0)
+        return -1;
+    PyMem_Free(core->scratch);
+    core->scratch = PyMem_Malloc((size_t)size);
+    if (core->scratch == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(core->scratch, template, (size_t)size);
+    core->context_size = (size_t)size;
+    core->old_exception = (size_t)old_exception;
+    core->error_code_at = (size_t)error_code;
+    core->is_int_at = (size_t)is_int;
+    Py_XSETREF(core->syscall, PyTuple_New(0));
+    return 0;
+}
+
+static void core_dealloc(Core *core)
+{
+    PyMem_Free(core->scratch);
+    Py_XDECREF(core->syscall);
+    Py_TYPE(core)->tp_free((PyObject *)core);
+}
+
+/* (block, syscall, sysenter, interrupt, user data): what Engine registers with uc_hook_add. */
+static PyObject *core_hooks(Core *core, PyObject *unused)
+{
+    (void)unused;
+    return Py_BuildValue("KKKKK", (unsigned long long)(uintptr_t)on_block, (unsigned long long)(uintptr_t)on_syscall,
+                         (unsigned long long)(uintptr_t)on_sysenter, (unsigned long long)(uintptr_t)on_interrupt,
+                         (unsigned long long)(uintptr_t)core);
+}
+
+static PyMethodDef core_methods[] = {
+    {"run", (PyCFunction)core_run, METH_O, "Run at most this many basic blocks; return a trap code."},
+    {"interrupt", (PyCFunction)core_interrupt, METH_NOARGS, "Make run return INTERRUPTED soon."},
+    {"get", (PyCFunction)core_get, METH_O, "Read a register."},
+    {"set", (PyCFunction)(void (*)(void))core_set, METH_FASTCALL, "Write a register."},
+    {"context_get", (PyCFunction)(void (*)(void))core_context_get, METH_FASTCALL, "Read a register of a context."},
+    {"context_set", (PyCFunction)(void (*)(void))core_context_set, METH_FASTCALL, "Write a register of a context."},
+    {"save", (PyCFunction)core_save, METH_O, "Save the register file into a bytearray."},
+    {"restore", (PyCFunction)core_restore, METH_O, "Load the register file from a bytearray."},
+    {"hooks", (PyCFunction)core_hooks, METH_NOARGS, "Addresses of the block, syscall, sysenter and interrupt hooks, user data."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef core_members[] = {
+    {"syscall", T_OBJECT_EX, offsetof(Core, syscall), READONLY, "rax, rdi, rsi, rdx, r10, r8, r9 of the last syscall"},
+    {"blocks", T_LONGLONG, offsetof(Core, blocks), READONLY, "basic blocks executed by the last run"},
+    {"fault_address", T_ULONGLONG, offsetof(Core, fault_address), READONLY, "CR2 of the last page fault"},
+    {"vector", T_INT, offsetof(Core, vector), READONLY, "vector of the last exception"},
+    {"error_code", T_INT, offsetof(Core, error_code), READONLY, "error code of the last exception"},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject CoreType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "emu._engine.Core",
+    .tp_basicsize = sizeof(Core),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "The engine's run loop.",
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)core_init,
+    .tp_dealloc = (destructor)core_dealloc,
+    .tp_methods = core_methods,
+    .tp_members = core_members,
+};
+
+/* ---- rows of page-table entries -------------------------------------------------------------------------------- */
+
+#define PTE_P 1ull
+#define PTE_W 2ull
+#define PTE_FRAME 0x000FFFFFFFFFF000ull
+
+typedef struct {
+    PyObject_HEAD
+    uint64_t *memory;
+    uint32_t *counts;
+    uint8_t *code;
+} Rows;
+
+static int rows_init(Rows *rows, PyObject *arguments, PyObject *keywords)
+{
+    unsigned long long memory, counts, code;
+    (void)keywords;
+    if (!PyArg_ParseTuple(arguments, "KKK", &memory, &counts, &code))
+        return -1;
+    rows->memory = (uint64_t *)(uintptr_t)memory;
+    rows->counts = (uint32_t *)(uintptr_t)counts;
+    rows->code = (uint8_t *)(uintptr_t)code;
+    return 0;
+}
+
+static int unpack(PyObject *const *arguments, Py_ssize_t count, Py_ssize_t wanted, unsigned long long *values)
+{
+    if (count != wanted) {
+        PyErr_Format(PyExc_TypeError, "%zd arguments wanted", wanted);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < wanted; i++) {
+        values[i] = PyLong_AsUnsignedLongLong(arguments[i]);
+        if (values[i] == (unsigned long long)-1 && PyErr_Occurred())
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *rows_share(Rows *rows, PyObject *const *arguments, Py_ssize_t count)
+{
+    unsigned long long v[2];
+    uint64_t *from, *to;
+    if (unpack(arguments, count, 2, v) < 0)
+        return NULL;
+    from = rows->memory + (v[0] << 9);
+    to = rows->memory + (v[1] << 9);
+    for (int i = 0; i < 512; i++) {
+        uint64_t entry = from[i];
+        if (entry & PTE_P) {
+            entry &= ~PTE_W;
+            from[i] = entry;
+            rows->counts[(entry & PTE_FRAME) >> 12]++;
+        }
+        to[i] = entry;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *rows_release(Rows *rows, PyObject *const *arguments, Py_ssize_t count)
+{
+    unsigned long long v[3];
+    uint32_t plain[512], code[512];
+    Py_ssize_t plains = 0, codes = 0, present = 0;
+    uint64_t *row;
+    if (unpack(arguments, count, 3, v) < 0)
+        return NULL;
+    row = rows->memory + (v[0] << 9);
+    for (unsigned long long i = v[1]; i < v[2] && i < 512; i++) {
+        uint64_t entry = row[i];
+        uint32_t frame;
+        if (!(entry & PTE_P))
+            continue;
+        row[i] = 0;
+        present++;
+        frame = (uint32_t)((entry & PTE_FRAME) >> 12);
+        if (--rows->counts[frame] == 0) {
+            if (rows->code[frame])
+                code[codes++] = frame;
+            else
+                plain[plains++] = frame;
+        }
+    }
+    return Py_BuildValue("ny#y#", present, (char *)plain, plains * 4, (char *)code, codes * 4);
+}
+
+static PyObject *rows_entries(Rows *rows, PyObject *const *arguments, Py_ssize_t count)
+{
+    unsigned long long v[3];
+    uint64_t *row;
+    PyObject *list;
+    if (unpack(arguments, count, 3, v) < 0)
+        return NULL;
+    list = PyList_New(0);
+    if (list == NULL)
+        return NULL;
+    row = rows->memory + (v[0] << 9);
+    for (unsigned long long i = v[1]; i < v[2] && i < 512; i++) {
+        PyObject *pair;
+        if (!(row[i] & PTE_P))
+            continue;
+        pair = Py_BuildValue("KK", i, (unsigned long long)row[i]);
+        if (pair == NULL || PyList_Append(list, pair) < 0) {
+            Py_XDECREF(pair);
+            Py_DECREF(list);
+            return NULL;
+        }
+        Py_DECREF(pair);
+    }
+    return list;
+}
+
+static PyObject *rows_mask(Rows *rows, PyObject *const *arguments, Py_ssize_t count)
+{
+    unsigned long long v[5];
+    uint64_t *row;
+    long changed = 0;
+    if (unpack(arguments, count, 5, v) < 0)
+        return NULL;
+    row = rows->memory + (v[0] << 9);
+    for (unsigned long long i = v[1]; i < v[2] && i < 512; i++) {
+        uint64_t entry = row[i], now = (entry & v[3]) | v[4];
+        if ((entry & PTE_P) && now != entry) {
+            row[i] = now;
+            changed++;
+        }
+    }
+    return PyLong_FromLong(changed);
+}
+
+static PyObject *rows_count(Rows *rows, PyObject *argument)
+{
+    unsigned long long frame = PyLong_AsUnsignedLongLong(argument);
+    uint64_t *row;
+    long present = 0;
+    if (frame == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    row = rows->memory + (frame << 9);
+    for (int i = 0; i < 512; i++)
+        present += row[i] & PTE_P;
+    return PyLong_FromLong(present);
+}
+
+static PyMethodDef rows_methods[] = {
+    {"share", (PyCFunction)(void (*)(void))rows_share, METH_FASTCALL, "share(source, target)"},
+    {"release", (PyCFunction)(void (*)(void))rows_release, METH_FASTCALL, "release(table, low, high)"},
+    {"entries", (PyCFunction)(void (*)(void))rows_entries, METH_FASTCALL, "entries(table, low, high)"},
+    {"mask", (PyCFunction)(void (*)(void))rows_mask, METH_FASTCALL, "mask(table, low, high, keep, add)"},
+    {"count", (PyCFunction)rows_count, METH_O, "count(table)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject RowsType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "emu._engine.Rows",
+    .tp_basicsize = sizeof(Rows),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "Rows of 512 page-table entries in guest RAM.",
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)rows_init,
+    .tp_methods = rows_methods,
+};
+
+static struct PyModuleDef engine_module = {
+    PyModuleDef_HEAD_INIT, "_engine", "Accelerated parts of the machine.", -1, NULL, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__engine(void)
+{
+    PyObject *module;
+    if (PyType_Ready(&CoreType) < 0 || PyType_Ready(&RowsType) < 0)
+        return NULL;
+    module = PyModule_Create(&engine_module);
+    if (module == NULL)
+        return NULL;
+    if (PyModule_AddObjectRef(module, "Core", (PyObject *)&CoreType) < 0
+        || PyModule_AddObjectRef(module, "Rows", (PyObject *)&RowsType) < 0
+        || PyModule_AddIntConstant(module, "CHUNK", CHUNK) < 0) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}

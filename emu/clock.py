@@ -1,0 +1,107 @@
+"""Time of the machine, virtual or real.
+
+The virtual clock makes a run reproducible: time passes only because the guest executes basic blocks or the kernel
+charges work, and when every task sleeps it jumps to the next deadline.  A block counts BLOCK_NS nanoseconds, which is
+about what it costs on the host, so that a program spinning for a second neither ends at once nor takes a minute.
+The real clock follows the host and really waits.
+
+The time stamp counter runs at 1 GHz: one tick a nanosecond of CLOCK_MONOTONIC.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+BLOCK_NS = 10
+"""Virtual nanoseconds per basic block."""
+BOOT_MONOTONIC_NS = 100_000_000_000
+"""CLOCK_MONOTONIC of the first instruction: a machine that is up since 100 s (0 looks like "unset" to programs)."""
+BOOT_REALTIME_NS = 1_704_067_200_000_000_000
+"""CLOCK_REALTIME of the first instruction of a virtual run: 2024-01-01 00:00:00 UTC."""
+
+
+class VirtualClock:
+    """Deterministic time: blocks and charges move it, sleeping jumps it."""
+
+    __slots__ = ("_now", "_offset")
+
+    def __init__(self, realtime: int = BOOT_REALTIME_NS) -> None:
+        """Start at BOOT_MONOTONIC_NS; ``realtime`` is CLOCK_REALTIME at that moment, in ns since 1970."""
+        self._now = BOOT_MONOTONIC_NS
+        self._offset = realtime - BOOT_MONOTONIC_NS
+
+    def monotonic(self) -> int:
+        return self._now
+
+    def realtime(self) -> int:
+        return self._now + self._offset
+
+    def set_realtime(self, ns: int) -> None:
+        self._offset = ns - self._now
+
+    def charge(self, blocks: int) -> None:
+        self._now += blocks * BLOCK_NS
+
+    def charge_ns(self, ns: int) -> None:
+        self._now += ns
+
+    def sleep_until(self, deadline: int | None) -> None:
+        """Jump to ``deadline``; without one nothing can happen any more and time stands still."""
+        if deadline is not None and deadline > self._now:
+            self._now = deadline
+
+    def blocks_until(self, deadline: int) -> int:
+        return max(1, -((self._now - deadline) // BLOCK_NS))
+
+    def tsc(self, blocks: int) -> int:
+        """Return the time stamp counter ``blocks`` uncharged basic blocks from now."""
+        return self._now + blocks * BLOCK_NS
+
+
+class RealClock:
+    """The host's time; sleeping goes through ``wait`` so that input and signals of the host can end it."""
+
+    __slots__ = ("_boot", "_offset", "_wait")
+
+    def __init__(self, wait: Callable[[float | None], None] | None = None) -> None:
+        """``wait(seconds)`` blocks at most that long (None: for ever) and returns early when the host has something
+        for the guest; without it plain ``time.sleep`` is used."""
+        self._boot = time.monotonic_ns() - BOOT_MONOTONIC_NS
+        self._offset = time.time_ns() - BOOT_MONOTONIC_NS
+        self._wait = wait if wait is not None else _sleep
+
+    def monotonic(self) -> int:
+        return time.monotonic_ns() - self._boot
+
+    def realtime(self) -> int:
+        return time.monotonic_ns() - self._boot + self._offset
+
+    def set_realtime(self, ns: int) -> None:
+        self._offset = ns - self.monotonic()
+
+    def charge(self, blocks: int) -> None:
+        """Real time passes by itself."""
+
+    def charge_ns(self, ns: int) -> None:
+        """Real time passes by itself."""
+
+    def sleep_until(self, deadline: int | None) -> None:
+        if deadline is None:
+            self._wait(None)
+            return
+        left = deadline - self.monotonic()
+        if left > 0:
+            self._wait(left / 1e9)
+
+    def blocks_until(self, deadline: int) -> int:
+        return max(1, (deadline - self.monotonic()) // BLOCK_NS)
+
+    def tsc(self, blocks: int) -> int:
+        """Return the time stamp counter now (the blocks have already taken their time)."""
+        return self.monotonic()
+
+
+def _sleep(seconds: float | None) -> None:
+    """Wait without a source of events: a bounded nap when there is no deadline, so that the caller can look again."""
+    time.sleep(0.05 if seconds is None else seconds)

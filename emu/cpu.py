@@ -1,0 +1,320 @@
+"""The processor: register files of threads, and running one of them in an address space until it traps.
+
+One register file is loaded in the engine at a time; the others are kept as saved contexts (5.6 KB each).  Saving happens
+when another one is loaded, so a thread that runs on pays nothing.  Registers can be read and written in both cases.
+
+The guest never sees the host's time: CR4.TSD makes RDTSC fault, and it is executed here from the clock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, Protocol, overload
+
+from kernel.hardware import PAGE_MASK, PTE_FRAME, CpuState, PageTables, Regs, Trap
+
+from . import unicorn_abi as abi
+from .core import Core, Syscall
+from .engine import Engine
+from .frames import FrameAllocator
+from .paging import Tables, Tlb
+
+EFLAGS_TF = 0x100
+EFLAGS_USER = 0x0005_4DD5
+"""Flags a program or its debugger may change: CF PF AF ZF SF TF DF OF NT RF AC (FLAG_MASK, arch/x86/kernel/ptrace.c)."""
+_EFLAGS_FIXED = 0x202  # IF, and the bit that is always 1
+_U64 = (1 << 64) - 1
+
+_RDTSC = b"\x0f\x31"
+_RDTSCP = b"\x0f\x01\xf9"
+
+_REGS = (abi.REG_R15, abi.REG_R14, abi.REG_R13, abi.REG_R12, abi.REG_RBP, abi.REG_RBX, abi.REG_R11, abi.REG_R10,
+         abi.REG_R9, abi.REG_R8, abi.REG_RAX, abi.REG_RCX, abi.REG_RDX, abi.REG_RSI, abi.REG_RDI, abi.REG_RIP,
+         abi.REG_RFLAGS, abi.REG_RSP, abi.REG_FS_BASE, abi.REG_GS_BASE, abi.REG_CS, abi.REG_SS, abi.REG_DS,
+         abi.REG_ES, abi.REG_FS, abi.REG_GS)
+_WRITABLE_REGS = 20
+"""The first so many of _REGS are loaded by set_regs; the selectors behind are kept."""
+
+# The FXSAVE image (Intel SDM vol. 1, 10.5.1): register, offset.  The tag word has a form of its own there, so it is read
+# into the unused last bytes and converted.  The status word comes before the stack: ST(i) is found through its TOP.
+_FX_SIZE = 512
+_FX_TAG_WORD = 480
+_FX = ((abi.REG_FPCW, 0), (abi.REG_FPSW, 2), (abi.REG_FOP, 6), (abi.REG_FIP, 8), (abi.REG_FDP, 16), (abi.REG_MXCSR, 24),
+       *((abi.REG_ST0 + i, 32 + 16 * i) for i in range(8)),
+       *((abi.REG_XMM0 + i, 160 + 16 * i) for i in range(16)),
+       (abi.REG_FPTAG, _FX_TAG_WORD))
+_MXCSR_MASK = 0xFFFF
+
+
+class TimeStamps(Protocol):
+    """Where RDTSC gets its value."""
+
+    def tsc(self, blocks: int) -> int:
+        """Return the time stamp counter ``blocks`` uncharged basic blocks from now."""
+
+
+class _Batch:
+    """Registers moved together to and from one host buffer, with the argument arrays of the call made once."""
+
+    __slots__ = ("_count", "_engine", "_ids", "_pointers", "buffer")
+
+    def __init__(self, engine: Engine, size: int, layout: Sequence[tuple[int, int]]) -> None:
+        self._engine = engine
+        self._count = len(layout)
+        self.buffer = (ctypes.c_char * size)()
+        base = ctypes.addressof(self.buffer)
+        self._ids = (ctypes.c_int * self._count)(*(reg for reg, _ in layout))
+        self._pointers = (ctypes.c_void_p * self._count)(*(base + offset for _, offset in layout))
+
+    def read(self, context: bytearray | None) -> bytes:
+        self._engine.registers_batch(context, self._ids, self._pointers, self._count, False)
+        return bytes(self.buffer)
+
+    def write(self, context: bytearray | None, content: bytes, count: int | None = None) -> None:
+        self.buffer.raw = content
+        self._engine.registers_batch(context, self._ids, self._pointers, self._count if count is None else count, True)
+
+
+class _Register:
+    """A 64-bit register as an attribute of a register file."""
+
+    __slots__ = ("_reg",)
+
+    def __init__(self, reg: int) -> None:
+        self._reg = reg
+
+    @overload
+    def __get__(self, state: None, owner: type[Any]) -> _Register: ...
+    @overload
+    def __get__(self, state: RegisterFile, owner: type[Any]) -> int: ...
+    def __get__(self, state: RegisterFile | None, owner: type[Any]) -> int | _Register:
+        if state is None:
+            return self
+        cpu = state.cpu
+        if cpu.loaded is state:
+            return cpu.core.get(self._reg)
+        return cpu.core.context_get(state.context, self._reg)
+
+    def __set__(self, state: RegisterFile, value: int) -> None:
+        cpu = state.cpu
+        if cpu.loaded is state:
+            cpu.core.set(self._reg, value)
+        else:
+            cpu.core.context_set(state.context, self._reg, value)
+
+
+class RegisterFile:
+    """The registers of one thread (see ``kernel.hardware.CpuState``).
+
+    ``context`` is the saved form, out of date while loaded; ``cr3`` is the CR3 it was saved with.
+    """
+
+    __slots__ = ("context", "cpu", "cr3")
+
+    rax = _Register(abi.REG_RAX)
+    rcx = _Register(abi.REG_RCX)
+    rdx = _Register(abi.REG_RDX)
+    rsi = _Register(abi.REG_RSI)
+    rdi = _Register(abi.REG_RDI)
+    r8 = _Register(abi.REG_R8)
+    r9 = _Register(abi.REG_R9)
+    r10 = _Register(abi.REG_R10)
+    r11 = _Register(abi.REG_R11)
+    rip = _Register(abi.REG_RIP)
+    rsp = _Register(abi.REG_RSP)
+    fs_base = _Register(abi.REG_FS_BASE)
+    gs_base = _Register(abi.REG_GS_BASE)
+    _rflags = _Register(abi.REG_RFLAGS)
+
+    def __init__(self, cpu: Processor, context: bytearray, cr3: int) -> None:
+        self.cpu = cpu
+        self.context = context
+        self.cr3 = cr3
+
+    @property
+    def eflags(self) -> int:
+        return self._rflags
+
+    @eflags.setter
+    def eflags(self, value: int) -> None:
+        self._rflags = value & EFLAGS_USER | _EFLAGS_FIXED
+
+    def regs(self) -> Regs:
+        content = self.cpu.general.read(self._saved())
+        (r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, eflags, rsp, fs_base, gs_base,
+         cs, ss, ds, es, fs, gs) = memoryview(content).cast("Q").tolist()
+        return Regs(r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, _U64, rip, cs, eflags, rsp,
+                    ss, fs_base, gs_base, ds, es, fs, gs)
+
+    def set_regs(self, regs: Regs) -> None:
+        r = regs
+        values = (r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9, r.r8, r.rax, r.rcx, r.rdx, r.rsi, r.rdi,
+                  r.rip, r.eflags & EFLAGS_USER | _EFLAGS_FIXED, r.rsp, r.fs_base, r.gs_base, 0, 0, 0, 0, 0, 0)
+        content = b"".join([(value & _U64).to_bytes(8, "little") for value in values])
+        self.cpu.general.write(self._saved(), content, _WRITABLE_REGS)
+
+    def fpregs(self) -> bytes:
+        image = bytearray(self.cpu.floating.read(self._saved()))
+        tags = int.from_bytes(image[_FX_TAG_WORD:_FX_TAG_WORD + 2], "little")
+        image[_FX_TAG_WORD:_FX_TAG_WORD + 2] = b"\0\0"
+        # FXSAVE keeps one bit a register: set when it is not empty (tag 3).
+        image[4] = sum(1 << i for i in range(8) if tags >> 2 * i & 3 != 3)
+        image[28:32] = _MXCSR_MASK.to_bytes(4, "little")
+        return bytes(image)
+
+    def set_fpregs(self, image: bytes) -> None:
+        """Load an FXSAVE image; reserved MXCSR bits are dropped, as the kernel does before FXRSTOR.
+
+        Raises ValueError when ``image`` has not 512 bytes.
+        """
+        if len(image) != _FX_SIZE:
+            raise ValueError("an FXSAVE image has 512 bytes")
+        content = bytearray(image)
+        tags = sum(3 << 2 * i for i in range(8) if not image[4] >> i & 1)
+        content[_FX_TAG_WORD:_FX_TAG_WORD + 2] = tags.to_bytes(2, "little")
+        content[26:28] = b"\0\0"
+        self.cpu.floating.write(self._saved(), bytes(content))
+
+    def copy(self) -> RegisterFile:
+        cpu = self.cpu
+        if cpu.loaded is self:
+            cpu.core.save(self.context)
+            self.cr3 = cpu.cr3
+        return RegisterFile(cpu, bytearray(self.context), self.cr3)
+
+    def reset(self, rip: int, rsp: int) -> None:
+        cpu = self.cpu
+        if cpu.loaded is self:
+            cpu.loaded = None
+        self.context[:] = cpu.engine.blank
+        self.cr3 = 0
+        self.rip = rip
+        self.rsp = rsp
+
+    def _saved(self) -> bytearray | None:
+        """Return the context to work on, or None when the processor itself holds the registers."""
+        return None if self.cpu.loaded is self else self.context
+
+
+class Processor:
+    """The processor (see ``kernel.hardware.Cpu``)."""
+
+    __slots__ = ("_clock", "_tlb", "blocks", "core", "cr3", "engine", "error_code", "fault_address", "floating", "frames",
+                 "general", "loaded", "syscall", "vector")
+
+    def __init__(self, engine: Engine, clock: TimeStamps) -> None:
+        """Drive ``engine``; ``clock`` answers RDTSC."""
+        self.engine = engine
+        self.core: Core = engine.core
+        self.frames: FrameAllocator = engine.frames
+        self.frames.remove_translations = self._remove_translations
+        self._clock = clock
+        self._tlb = Tlb()
+        self.cr3 = 0
+        """CR3 in the engine."""
+        self.loaded: RegisterFile | None = None
+        """The register file the engine holds."""
+        self.general = _Batch(engine, 8 * len(_REGS), [(reg, 8 * i) for i, reg in enumerate(_REGS)])
+        self.floating = _Batch(engine, _FX_SIZE, _FX)
+        self.syscall: Syscall = (0, 0, 0, 0, 0, 0, 0)
+        self.fault_address = 0
+        self.error_code = 0
+        self.vector = 0
+        self.blocks = 0
+
+    def new_state(self) -> RegisterFile:
+        return RegisterFile(self, bytearray(self.engine.blank), 0)
+
+    def new_tables(self) -> Tables:
+        return Tables(self.frames, self.engine.rows, self._tlb)
+
+    def run(self, state: CpuState, tables: PageTables, budget: int) -> int:
+        tlb = self._tlb
+        if state is not self.loaded or tables is not tlb.tables or tlb.stale:
+            self._switch(state, tables)
+        core = self.core
+        trap = core.run(budget)
+        self.blocks = core.blocks
+        if not trap:  # Trap.SYSCALL
+            self.syscall = core.syscall
+        elif trap == 2:  # Trap.PAGE_FAULT
+            self.fault_address = core.fault_address
+            self.error_code = core.error_code
+        elif trap == 3:  # Trap.EXCEPTION
+            self.vector = core.vector
+            self.error_code = core.error_code
+            if self.vector in (6, 13):
+                return self._undefined_or_protected(state, tables, budget)
+        return trap
+
+    def step(self, state: CpuState, on: bool) -> None:
+        flags = state.eflags
+        state.eflags = flags | EFLAGS_TF if on else flags & ~EFLAGS_TF
+
+    def code_changed(self, frame: int) -> None:
+        self.frames.code_changed(frame)
+
+    def interrupt(self) -> None:
+        self.core.interrupt()
+
+    def _switch(self, state: CpuState, tables: PageTables) -> None:
+        """Load a register file and an address space, as far as they are not loaded."""
+        assert isinstance(state, RegisterFile)
+        assert isinstance(tables, Tables)
+        core = self.core
+        loaded = self.loaded
+        if state is not loaded:
+            if loaded is not None:
+                core.save(loaded.context)
+                loaded.cr3 = self.cr3
+            core.restore(state.context)
+            self.cr3 = state.cr3
+            self.loaded = state
+        tlb = self._tlb
+        # A context brings the CR3 it was saved with, but not the translations.
+        if tables is not tlb.tables or tlb.stale or self.cr3 != tables.cr3:
+            core.set(abi.REG_CR3, tables.cr3)
+            self.cr3 = tables.cr3
+            tlb.tables = tables
+            tlb.stale = False
+
+    def _undefined_or_protected(self, state: CpuState, tables: PageTables, budget: int) -> int:
+        """Execute RDTSC and RDTSCP, which CR4.TSD turns into faults; everything else is the guest's own fault."""
+        core = self.core
+        code = self._fetch(tables, core.get(abi.REG_RIP), 3)
+        if code[:2] == _RDTSC:
+            length = 2
+        elif code == _RDTSCP:
+            length = 3
+            core.set(abi.REG_RCX, 0)  # TSC_AUX: the number of the processor
+        else:
+            return Trap.EXCEPTION.value
+        executed = self.blocks
+        stamp = self._clock.tsc(executed)
+        core.set(abi.REG_RAX, stamp & 0xFFFF_FFFF)
+        core.set(abi.REG_RDX, stamp >> 32 & 0xFFFF_FFFF)
+        core.set(abi.REG_RIP, core.get(abi.REG_RIP) + length)
+        if core.get(abi.REG_RFLAGS) & EFLAGS_TF:
+            self.vector = 1
+            return Trap.EXCEPTION.value
+        if executed >= budget:
+            return Trap.BUDGET.value
+        trap = self.run(state, tables, budget - executed)
+        self.blocks += executed
+        return trap
+
+    def _fetch(self, tables: PageTables, rip: int, length: int) -> bytes:
+        """Return the instruction bytes at ``rip``, as many as are mapped."""
+        code = b""
+        for address in range(rip, rip + length):
+            entry = tables.lookup(address & ~PAGE_MASK)
+            if not entry:
+                break
+            code += self.frames.memory[(entry & PTE_FRAME) + (address & PAGE_MASK):][:1]
+        return code
+
+    def _remove_translations(self, frames: Sequence[int]) -> None:
+        self.engine.remove_translations(frames)
+        self.cr3 = self.engine.cr3
+        self._tlb.tables = None

@@ -1,0 +1,303 @@
+"""Page tables: the four levels of x86-64, in guest RAM, walked by the engine itself.
+
+Fork shares whole tables copy-on-write, not just pages.  The processor honours W at every level, so fork copies only
+the root and clears W in it: every table below now has one more parent.  The first write underneath an entry without W
+either copies the table it names (when it has other parents) or, when the others have gone, just sets W again; copying a
+table gives each of its children one more parent and clears their W in both copies, which pushes the sharing one level
+down.  So a fork costs the same whatever the resident set, and pages nobody touches are never looked at.
+
+Invariants:
+
+* an absent entry is 0, in every table;
+* W in an upper entry means: the table it names has one parent, and may be changed in place;
+* a leaf's reference is held by the table page it stands in, so a frame's count is the number of users only once the
+  path to it is unshared: ``unshare`` first, then look at the count.
+
+A and D bits are set by the walker.  Only a change of a present entry of the address space the processor has loaded needs
+a TLB flush; it is noted in ``Tlb`` and done once, before the next run.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from kernel.hardware import PTE_A, PTE_FRAME, PTE_NX, PTE_P, PTE_U, PTE_W
+
+from .frames import FrameAllocator
+from .rows import Rows
+
+_TABLE = PTE_P | PTE_W | PTE_U
+_SPANS = (1 << 39, 1 << 30, 1 << 21, 1 << 12)
+"""Bytes covered by one entry, from the root down."""
+_VA_MASK = (1 << 48) - 1
+_KEEP_ALL = (1 << 64) - 1
+
+
+class Tlb:
+    """What the processor's TLB holds: whose translations, and whether they may be out of date."""
+
+    __slots__ = ("stale", "tables")
+
+    def __init__(self) -> None:
+        self.tables: Tables | None = None
+        self.stale = False
+
+
+class Tables:
+    """The page tables of one address space (see ``kernel.hardware.PageTables``)."""
+
+    __slots__ = ("_base", "_entries", "_frames", "_key", "_resident", "_rows", "_tlb", "cr3")
+
+    def __init__(self, frames: FrameAllocator, rows: Rows, tlb: Tlb) -> None:
+        """Make an empty address space.  Raises OutOfFrames."""
+        self._frames = frames
+        self._rows = rows
+        self._tlb = tlb
+        self._entries = frames.entries
+        self._resident = 0
+        self._key = -1
+        """va >> 21 of the last leaf table used; its path is known to be private and writable."""
+        self._base = 0
+        """Index of that leaf table's first entry."""
+        self.cr3 = frames.allocate() << 12
+
+    def map(self, va: int, frame: int, flags: int) -> None:
+        if not flags & PTE_NX:
+            self._frames.code[frame] = 1
+        base = self._base if va >> 21 == self._key else self._private_leaf(va)
+        index = base + (va >> 12 & 511)
+        old = self._entries[index]
+        self._entries[index] = frame << 12 | flags | PTE_P
+        if old:
+            self._flush()
+            self._frames.put((old & PTE_FRAME) >> 12)
+        else:
+            self._resident += 1
+
+    def lookup(self, va: int) -> int:
+        entries = self._entries
+        if va >> 21 == self._key:
+            return entries[self._base + (va >> 12 & 511)]
+        entry = entries[(self.cr3 >> 3) + (va >> 39 & 511)]
+        writable = entry
+        for shift in (30, 21, 12):
+            if not entry:
+                return 0
+            entry = entries[((entry & PTE_FRAME) >> 3) + (va >> shift & 511)]
+            writable &= entry
+        return entry if writable & PTE_W else entry & ~PTE_W
+
+    def unshare(self, va: int) -> int:
+        """Make the tables above ``va`` private; return the leaf entry, or 0.
+
+        Afterwards the reference count of the frame tells whether anybody else uses the page.  Raises OutOfFrames.
+        """
+        if va >> 21 == self._key:
+            return self._entries[self._base + (va >> 12 & 511)]
+        if not self.lookup(va):
+            return 0
+        return self._entries[self._private_leaf(va) + (va >> 12 & 511)]
+
+    def set_writable(self, va: int) -> None:
+        base = self._base if va >> 21 == self._key else self._private_leaf(va)
+        index = base + (va >> 12 & 511)
+        entry = self._entries[index]
+        # No flush: a TLB entry without W misses on a write and the walker finds the new one.
+        if entry:
+            self._entries[index] = entry | PTE_W
+
+    def unmap(self, start: int, end: int) -> None:
+        if start < end:
+            self._unmap(self.cr3 >> 12, 0, start, end)
+
+    def protect(self, start: int, end: int, writable: bool, executable: bool, readable: bool = True) -> None:
+        """Change present entries; without ``readable`` they lose U, so that the guest faults but the frame stays
+        (PROT_NONE)."""
+        keep = _KEEP_ALL
+        add = 0
+        if not writable:
+            keep &= ~PTE_W
+        if executable:
+            keep &= ~PTE_NX
+        else:
+            add |= PTE_NX
+        if readable:
+            add |= PTE_U
+        else:
+            keep &= ~PTE_U
+        if start >= end:
+            return
+        self._mask(start, end, keep, add)
+        if executable:
+            code = self._frames.code
+            for _, entry in self.present(start, end):
+                code[(entry & PTE_FRAME) >> 12] = 1
+
+    def clear_accessed(self, start: int, end: int) -> None:
+        if start < end:
+            self._mask(start, end, ~PTE_A & _KEEP_ALL, 0)
+
+    def move(self, old: int, new: int, length: int) -> None:
+        pages = self.present(old, old + length)
+        if new > old:
+            pages.reverse()  # an overlapping move must not step on entries it has still to take
+        for va, _ in pages:
+            target = va - old + new
+            self._private_leaf(target)  # may run out of frames: before anything is taken
+            index = self._private_leaf(va) + (va >> 12 & 511)
+            entry = self._entries[index]
+            self._entries[index] = 0
+            self._resident -= 1
+            self.map(target, (entry & PTE_FRAME) >> 12, entry & ~PTE_FRAME)
+        if pages:
+            self._flush()
+
+    def present(self, start: int, end: int) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        if start < end:
+            self._collect(self.cr3 >> 12, 0, start, end, PTE_W, found)
+        return found
+
+    def resident(self) -> int:
+        return self._resident
+
+    def fork(self) -> Tables:
+        twin = Tables(self._frames, self._rows, self._tlb)
+        self._rows.share(self.cr3 >> 12, twin.cr3 >> 12)
+        twin._resident = self._resident
+        self._key = -1
+        self._flush()
+        return twin
+
+    def destroy(self) -> None:
+        if self._tlb.tables is self:
+            self._tlb.tables = None
+        root = self.cr3 >> 12
+        self._key = -1
+        self._drop(root, 0)
+        self._frames.put(root)
+        self._resident = 0
+
+    def _flush(self) -> None:
+        tlb = self._tlb
+        if tlb.tables is self:
+            tlb.stale = True
+
+    def _private_leaf(self, va: int) -> int:
+        """Return the index of the first entry of the leaf table of ``va``, making absent tables and unsharing shared
+        ones on the way.  Raises OutOfFrames, leaving everything usable."""
+        entries = self._entries
+        frames = self._frames
+        counts = frames.counts
+        index = (self.cr3 >> 3) + (va >> 39 & 511)
+        base = 0
+        for shift in (30, 21, 12):
+            entry = entries[index]
+            if not entry:
+                table = frames.allocate()
+                entries[index] = table << 12 | _TABLE
+            else:
+                table = (entry & PTE_FRAME) >> 12
+                if not entry & PTE_W:
+                    if counts[table] > 1:
+                        copy = frames.allocate(False)
+                        self._rows.share(table, copy)
+                        counts[table] -= 1
+                        table = copy
+                    entries[index] = table << 12 | _TABLE
+            base = table << 9
+            index = base + (va >> shift & 511)
+        self._key = va >> 21
+        self._base = base
+        return base
+
+    def _own_child(self, index: int) -> int:
+        """Return the table named by entry ``index`` of a private table, unshared."""
+        entry = self._entries[index]
+        table = (entry & PTE_FRAME) >> 12
+        if not entry & PTE_W:
+            if self._frames.counts[table] > 1:
+                copy = self._frames.allocate(False)
+                self._rows.share(table, copy)
+                self._frames.counts[table] -= 1
+                table = copy
+            self._entries[index] = table << 12 | _TABLE
+        return table
+
+    def _unmap(self, table: int, level: int, start: int, end: int) -> None:
+        """Remove [start, end) from a private ``table`` whose entries cover _SPANS[level] bytes each."""
+        span = _SPANS[level]
+        low = start // span & 511
+        high = ((end - 1) // span & 511) + 1
+        if level == 3:
+            present, plain, code = self._rows.release(table, low, high)
+            if present:
+                self._resident -= present
+                self._frames.put_back(plain, code)
+                self._flush()
+            return
+        first = start // span * span - low * span
+        for index, entry in self._rows.entries(table, low, high):
+            begin = first + index * span
+            if start <= begin and begin + span <= end:
+                self._remove_child(table, level, index, (entry & PTE_FRAME) >> 12)
+            else:
+                child = self._own_child((table << 9) + index)
+                self._unmap(child, level + 1, max(start, begin), min(end, begin + span))
+
+    def _remove_child(self, table: int, level: int, index: int, child: int) -> None:
+        """Drop a whole subtree: a shared one costs only counting its pages."""
+        self._resident -= self._leaves(child, level + 1)
+        self._entries[(table << 9) + index] = 0
+        self._key = -1
+        self._flush()
+        if self._frames.counts[child] == 1:
+            self._drop(child, level + 1)
+        self._frames.put(child)
+
+    def _leaves(self, table: int, level: int) -> int:
+        """Return how many pages ``table`` maps."""
+        if level == 3:
+            return self._rows.count(table)
+        return sum(self._leaves((entry & PTE_FRAME) >> 12, level + 1)
+                   for _, entry in self._rows.entries(table, 0, 512))
+
+    def _drop(self, table: int, level: int) -> None:
+        """Drop the references a table without parents holds; the table itself is the caller's."""
+        _, plain, code = self._rows.release(table, 0, 512)
+        if level < 3:
+            for child in array("I", plain):
+                self._drop(child, level + 1)
+        self._frames.put_back(plain, code)
+
+    def _mask(self, start: int, end: int, keep: int, add: int) -> None:
+        if self._mask_table(self.cr3 >> 12, 0, start, end, keep, add):
+            self._flush()
+
+    def _mask_table(self, table: int, level: int, start: int, end: int, keep: int, add: int) -> int:
+        span = _SPANS[level]
+        low = start // span & 511
+        high = ((end - 1) // span & 511) + 1
+        if level == 3:
+            return self._rows.mask(table, low, high, keep, add)
+        first = start // span * span - low * span
+        changed = 0
+        for index, _ in self._rows.entries(table, low, high):
+            begin = first + index * span
+            child = self._own_child((table << 9) + index)
+            changed += self._mask_table(child, level + 1, max(start, begin), min(end, begin + span), keep, add)
+        return changed
+
+    def _collect(self, table: int, level: int, start: int, end: int, writable: int,
+                 found: list[tuple[int, int]]) -> None:
+        span = _SPANS[level]
+        low = start // span & 511
+        high = ((end - 1) // span & 511) + 1
+        first = start // span * span - low * span
+        for index, entry in self._rows.entries(table, low, high):
+            begin = first + index * span
+            if level == 3:
+                found.append((begin, entry if writable else entry & ~PTE_W))
+            else:
+                self._collect((entry & PTE_FRAME) >> 12, level + 1, max(start, begin), min(end, begin + span),
+                              writable & entry, found)
