@@ -154,11 +154,21 @@ class PageTables(Protocol):
     def unmap(self, start: int, end: int) -> None:
         """Remove all entries of [start, end), dropping their references; costs O(present tables), not O(range)."""
 
-    def protect(self, start: int, end: int, writable: bool, executable: bool) -> None:
-        """Clear or set NX of present entries of [start, end); clear W where ``not writable`` (W is set by faults)."""
+    def protect(self, start: int, end: int, writable: bool, executable: bool, readable: bool = True) -> None:
+        """Clear or set NX of present entries of [start, end); clear W where ``not writable`` (W is set by faults).
+
+        ``readable`` sets or clears U: without it the guest faults (PF_PRESENT) while the frame stays (PROT_NONE).
+        """
 
     def lookup(self, va: int) -> int:
         """Return the leaf entry for ``va`` with the *effective* W bit (all levels), or 0."""
+
+    def unshare(self, va: int) -> int:
+        """Copy the tables above ``va`` that fork left shared; return the leaf entry, or 0.
+
+        Call it before deciding a copy-on-write fault by ``Frames.count``: a page below a shared table counts once for
+        all address spaces that share the table, so its count means something only afterwards.  Raises OutOfFrames.
+        """
 
     def set_writable(self, va: int) -> None:
         """Set W for a present page, copying shared tables on the way so that no other address space sees it."""
