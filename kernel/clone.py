@@ -168,6 +168,7 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.last_siginfo = None
     t.jobctl = 0
     t.stop_code = 0
+    t.trap_frame = (0, 0, 0)
     t.pdeath_signal = 0
     t.vfork_done = None
     t.clear_child_tid = 0

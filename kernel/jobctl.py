@@ -1,4 +1,4 @@
-"""Job control: group stops, what the parent is told of them, process groups and sessions (credentials(7), setpgid(2)).
+"""Job control: group stops, what the parent is told of them, and orphaned process groups (credentials(7)).
 
 A *group stop* begins when some thread takes a stop signal whose action is the default.  Every living thread is then asked
 to stop (JOBCTL_STOP_PENDING), does so when it next passes the border of user mode, and the stop is complete, and told
@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.errno import Errno
-from kernel.pid import Pid, ns_of
+from kernel.pid import ns_of
 from kernel.signal import (
     CLD_CONTINUED,
     CLD_STOPPED,
@@ -34,6 +33,7 @@ from kernel.signal_send import (
     JOBCTL_TRAP_STOP,
     PT_SEIZED,
     clear_jobctl_pending,
+    is_global_init,
     kill_pgrp,
     ptrace_trap_notify,
     recalc_sigpending,
@@ -45,6 +45,7 @@ from kernel.task import RUNNING, STOPPED, TRACED
 from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
 
 if TYPE_CHECKING:
+    from kernel.pid import Pid
     from kernel.task import Process, Thread
 
 _TICK = 10_000_000
@@ -206,7 +207,7 @@ def will_become_orphaned_pgrp(pgrp: Pid, ignored: Process | None = None) -> bool
         if process is ignored or not process.live or parent is None:
             continue
         holder = parent.process
-        if holder.tgid_pid.nr == 1:
+        if is_global_init(holder):
             # A child of the global init has nobody who would manage it as a job.
             continue
         if holder.pgrp is not pgrp and holder.session is process.session:
@@ -246,100 +247,3 @@ def kill_orphaned_pgrp(process: Process, lost: Thread) -> None:
     ):
         kill_pgrp(pgrp, SIGHUP)
         kill_pgrp(pgrp, SIGCONT)
-
-
-# -- process groups and sessions --------------------------------------------------------------------------------------
-def change_pgrp(process: Process, pgrp: Pid) -> None:
-    """Move a process to another process group (change_pid)."""
-    old = process.pgrp
-    if old is pgrp:
-        return
-    old.pgrp.pop(process, None)
-    process.pgrp = pgrp
-    pgrp.pgrp[process] = None
-    _free(old)
-
-
-def change_session(process: Process, session: Pid) -> None:
-    """Move a process to another session."""
-    old = process.session
-    if old is session:
-        return
-    old.session.pop(process, None)
-    process.session = session
-    session.session[process] = None
-    _free(old)
-
-
-def _free(pid: Pid) -> None:
-    for _ in pid.free_if_unused():
-        pass
-
-
-def find_process(t: Thread, number: int) -> Process:
-    """Return the process with id ``number`` in the caller's namespace, its own for 0.  Raises ESRCH.
-
-    A tgid is looked up, so the number of a thread that is not a process id names nothing (section B4).
-    """
-    if number == 0:
-        return t.process
-    process = ns_of(t).find_process(number) if number > 0 else None
-    if process is None:
-        raise Errno.ESRCH
-    return process
-
-
-def getpgid(t: Thread, number: int) -> int:
-    """Return the process group id of a process (getpgid(2)), 0 if it is not visible to the caller.  Raises ESRCH."""
-    return find_process(t, number).pgrp.nr_in(ns_of(t))
-
-
-def getsid(t: Thread, number: int) -> int:
-    """Return the session id of a process (getsid(2)), 0 if it is not visible to the caller.  Raises ESRCH."""
-    return find_process(t, number).session.nr_in(ns_of(t))
-
-
-def setpgid(t: Thread, number: int, group: int) -> None:
-    """Move the caller or a child of it that has not exec'ed into a process group (setpgid(2)).
-
-    Raises EINVAL, ESRCH (not the caller or a child), EPERM (another session, a session leader, no such group), EACCES
-    (the child has exec'ed).
-    """
-    ns = ns_of(t)
-    if group < 0:
-        raise Errno.EINVAL
-    caller = t.process
-    process = find_process(t, number)
-    parent = process.wait_task.real_parent
-    if parent is not None and parent.process is caller:
-        if process.session is not caller.session:
-            raise Errno.EPERM
-        if process.did_exec:
-            raise Errno.EACCES
-    elif process is not caller:
-        raise Errno.ESRCH
-    if process.is_session_leader:
-        raise Errno.EPERM
-    pgrp: Pid | None = process.tgid_pid
-    if group and group != process.tgid_pid.nr_in(ns):
-        pgrp = ns.find(group)
-        if pgrp is None or not any(member.session is caller.session for member in pgrp.pgrp):
-            raise Errno.EPERM
-    assert pgrp is not None
-    change_pgrp(process, pgrp)
-
-
-def setsid(t: Thread) -> int:
-    """Make the caller's process the leader of a new session and process group without terminal (setsid(2)).
-
-    Returns the session id.  Raises EPERM if it leads a session or a process group with its id exists.
-    """
-    process = t.process
-    sid = process.tgid_pid
-    if process.is_session_leader or sid.pgrp:
-        raise Errno.EPERM
-    process.is_session_leader = True
-    change_session(process, sid)
-    change_pgrp(process, sid)
-    process.tty = None
-    return sid.nr_in(ns_of(t))

@@ -116,9 +116,9 @@ def from_ancestor(sender: Thread, target: Thread) -> bool:
 
 # -- ignoring ---------------------------------------------------------------------------------------------------------
 def is_global_init(process: Process) -> bool:
-    """Tell whether this is the first process of the initial pid namespace."""
+    """Tell whether this is the init of the initial pid namespace, and protected as such."""
     pid = process.tgid_pid
-    return pid.nr == 1 and len(pid.numbers) == 1
+    return process.unkillable and pid.nr == 1 and len(pid.numbers) == 1
 
 
 def _task_ignores(t: Thread, signo: int, force: bool) -> bool:
@@ -126,7 +126,7 @@ def _task_ignores(t: Thread, signo: int, force: bool) -> bool:
     process = t.process
     kernel_only = KERNEL_ONLY_MASK >> (signo - 1) & 1 == 1
     # Patch 9 (86989c41b5ea): nothing kills or stops the global init, whoever sends it.
-    if kernel_only and process.unkillable and is_global_init(process):
+    if kernel_only and is_global_init(process):
         return True
     if process.unkillable and t.sighand.actions[signo].handler == SIG_DFL and not (force and kernel_only):
         return True
@@ -288,7 +288,7 @@ def _choose(t: Thread, signo: int, group: bool) -> Thread | None:
 def _is_fatal(t: Thread, signo: int) -> bool:
     """Tell whether the default action of ``signo`` applies and ends the process (sig_fatal)."""
     bit = 1 << (signo - 1)
-    if bit & STOP_MASK or t.process.unkillable and not bit & KERNEL_ONLY_MASK:
+    if bit & STOP_MASK or (t.process.unkillable and not bit & KERNEL_ONLY_MASK):
         return False
     return not t.sighand.ignores(signo) and t.sighand.actions[signo].handler == SIG_DFL
 
@@ -357,7 +357,7 @@ def _kill_thread(t: Thread) -> None:
 
 
 # -- the signal mask --------------------------------------------------------------------------------------------------
-def set_blocked(t: Thread, mask: int) -> None:
+def set_current_blocked(t: Thread, mask: int) -> None:
     """Set the signal mask of ``t`` (set_current_blocked): SIGKILL and SIGSTOP cannot be blocked.
 
     Process signals this thread can no longer take are offered to its siblings.
@@ -393,7 +393,7 @@ def set_user_sigmask(t: Thread, mask: int) -> None:
     """
     t.saved_blocked = t.blocked
     t.work |= WORK_RESTORE_MASK
-    set_blocked(t, mask)
+    set_current_blocked(t, mask)
 
 
 def restore_user_sigmask(t: Thread, interrupted: bool = False) -> None:
@@ -401,7 +401,7 @@ def restore_user_sigmask(t: Thread, interrupted: bool = False) -> None:
     handler's frame under the temporary mask)."""
     if t.work & WORK_RESTORE_MASK and not interrupted:
         t.work &= ~WORK_RESTORE_MASK
-        set_blocked(t, t.saved_blocked)
+        set_current_blocked(t, t.saved_blocked)
 
 
 # -- job control bits -------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ is carried by ``rep`` (holds the TGID/PGID/SID links, answers permission checks;
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from kernel.pid import Pid
     from kernel.posix_timers import PosixTimers
     from kernel.rlimit import Rlimits
-    from kernel.signal import SigHand, SigInfo, SigPending, SigAltStack
+    from kernel.signal import SigAltStack, SigHand, SigPending
     from kernel.tty import Tty
 
 # Thread.state
@@ -158,6 +157,7 @@ class Thread:
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "syscall_ip", "syscall_name", "restart",
         "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "timer_slack",
         "keep_caps", "sigqueue_uid", "seccomp", "cpu_timers", "io_context", "membarrier", "fault_count", "in_execve",
+        "trap_frame",
     )  # fmt: skip
 
     kernel: Kernel
@@ -212,6 +212,12 @@ class Thread:
     syscall_nr: int
     """Number of the call the thread is in (orig_rax), -1 in user mode or after an exception."""
     syscall_args: tuple[int, ...]
+    jobctl: int
+    """JOBCTL_* bits of signal_send: what the thread has to do for a group stop or a trap."""
+    stop_code: int
+    """What a tracer's wait reports of the stop the thread is in; 0 once reported (exit_code of a TRACED task)."""
+    trap_frame: tuple[int, int, int]
+    """(vector, error code, CR2) of the last exception, for the signal frame (thread.trap_nr, error_code, cr2)."""
     restart: Callable[[Thread], object] | None
     """restart_syscall(2): continues the interrupted call (restart_block)."""
     times: CpuTimes
