@@ -21,7 +21,7 @@ from kernel.mm.address_space import AddressSpace
 from kernel.pid import Pid
 from kernel.posix_timers import exec_timers
 from kernel.signal import SIGCHLD, SIGKILL, SIGSEGV, SI_KERNEL, SigAltStack, SigInfo
-from kernel.signal_send import fatal_signal_pending, send_signal, zap_other_threads
+from kernel.signal_send import fatal_signal_pending, force_signal, zap_other_threads
 from kernel.task import Thread
 from kernel.waitqueue import KILLABLE, Block, Blocking
 
@@ -91,7 +91,6 @@ def _take_tgid(t: Thread, pid: Pid) -> None:
             parent.children[process] = None
         if tracer is not None:
             tracer.process.chldexit.wake_all()
-    t.kernel.proc_flush(t)
     old.thread = None
     for _ in old.free_if_unused():
         pass
@@ -128,7 +127,7 @@ def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, 
     if t.sighand.users > 1:
         handlers, t.sighand = t.sighand, t.sighand.copy()
         handlers.put()
-    t.sighand.flush_handlers()
+    t.sighand.clear_handlers()
     t.altstack = SigAltStack()
     t.self_exec_id += 1
     process.did_exec = True
@@ -146,7 +145,7 @@ def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, 
     except (Errno, OutOfFrames) as error:
         signal = SIGSEGV if isinstance(error, Errno) else SIGKILL
         kernel.exec_failed(t, path, error)
-        send_signal(t, SigInfo(signo=signal, code=SI_KERNEL), group=False, force=True)
+        force_signal(t, SigInfo(signo=signal, code=SI_KERNEL))
         return 0
     mm.set_image(image)
     t.cpu.reset(image.entry, image.sp)

@@ -147,7 +147,6 @@ def _release(t: Thread) -> list[Thread]:
     t.exit_state = EXIT_DEAD
     t.state = DEAD
     kernel.uncharge_task(t)
-    kernel.proc_flush(t)
     ptrace.unlink(t)
     t.pid.thread = None
     freed: list[PidNamespace] = list(t.pid.free_if_unused())

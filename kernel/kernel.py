@@ -7,28 +7,36 @@ global state.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from kernel.errno import Errno
+from kernel.futex_table import FutexTable
+from kernel.pid import PidNamespace
 from kernel.semantics import Semantics
+from kernel.signal import SIGKILL
+from kernel.signal_send import send_sig
+from kernel.timers import TimerQueue
 
 if TYPE_CHECKING:
-    from kernel.fs.mount import MountNamespace
-    from kernel.futex import FutexTable
+    from kernel.binfmt import ProgramLoader
     from kernel.hardware import Clock, Cpu, Frames
-    from kernel.pid import PidNamespace
     from kernel.sched import Scheduler
-    from kernel.timers import TimerQueue
-    from kernel.tty import Tty
+    from kernel.task import Process, Thread
+
+INIT_PID_NS_INUM = 0xEFFFFFFC
+"""Inode number of the initial pid namespace (PROC_PID_INIT_INO)."""
+FIRST_INUM = 0xF0000000
+FIRST_ANON_INUM = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the user of a machine may choose.
 
-    ``max_procs``: most tasks alive at once (threads-max), fork fails with EAGAIN beyond.  ``slice_blocks``: length of a
-    time slice in basic blocks.  ``seed``: all randomness.
+    ``max_procs``: most tasks alive at once (threads-max), clone fails with EAGAIN beyond.  ``slice_blocks``: length of a
+    time slice in basic blocks.  ``seed``: all randomness.  ``aslr``: randomise addresses (from the seed).
     """
 
     seed: int = 0
@@ -36,3 +44,161 @@ class Options:
     slice_blocks: int = 100_000
     semantics: Semantics = Semantics()
     aslr: bool = False
+
+
+class Console(Protocol):
+    """The outside world: host descriptors and terminals the guest may be waiting for."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether input may arrive while tasks run (a terminal), so that it is worth looking at every slice."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether some sleeping task could be woken by the outside."""
+
+    def poll(self, timeout: float | None) -> bool:
+        """Wait up to ``timeout`` seconds (None: for ever) for the outside; deliver what came; return whether any did."""
+
+
+class Watch(Protocol):
+    """Somebody who is told what happens: the tracer of ``--trace``, the event list of the Python API."""
+
+    def syscall_enter(self, t: Thread, number: int, args: tuple[int, ...]) -> None:
+        """``t`` enters a system call; ``args`` are the six raw registers."""
+
+    def syscall_exit(self, t: Thread, number: int, args: tuple[int, ...], result: object) -> None:
+        """It returns ``result``, an int; negative: minus an errno, ERESTART* included."""
+
+    def signal(self, t: Thread, info: object) -> None:
+        """A signal is about to be delivered to ``t``."""
+
+    def cloned(self, t: Thread, child: Thread) -> None:
+        """``t`` made ``child``."""
+
+    def execed(self, t: Thread, path: bytes) -> None:
+        """The process of ``t`` became the program ``path``."""
+
+    def exited(self, t: Thread, status: int) -> None:
+        """``t`` exits with a wait status."""
+
+
+class Kernel:
+    """One Linux.  ``tasks`` counts living and unreaped threads, kernel threads included."""
+
+    __slots__ = (
+        "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
+        "calls", "names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "_inum", "_anon_inum",
+        "_told", "total_forks", "boot_time",
+    )  # fmt: skip
+
+    sched: Scheduler
+    loader: ProgramLoader
+    console: Console
+    calls: list[Callable[..., object]]
+    """System-call table: 512 callables ``(t, a1..a6)``, unknown ones included."""
+    names: dict[int, str]
+
+    def __init__(
+        self, options: Options, cpu: Cpu, frames: Frames, clock: Clock, log: Callable[[str], None], debug: bool = False
+    ) -> None:
+        """``log`` gets one line at a time of what the kernel has to tell its user (``dmesg``)."""
+        self.options = options
+        self.semantics = options.semantics
+        self.cpu = cpu
+        self.frames = frames
+        self.clock = clock
+        self.log = log
+        self.debug = debug
+        self.timers = TimerQueue()
+        self.random = random.Random(options.seed)
+        self.root_pid_ns = PidNamespace(None, INIT_PID_NS_INUM)
+        self.tasks = 0
+        self._user_tasks: dict[int, int] = {}
+        self.watch: Watch | None = None
+        self.futexes = FutexTable()
+        self.sigqueue_counts: dict[int, int] = {}
+        self._inum = FIRST_INUM
+        self._anon_inum = FIRST_ANON_INUM
+        self._told: set[object] = set()
+        self.total_forks = 0
+        self.boot_time = clock.realtime() - clock.monotonic()
+
+    # -- numbers --------------------------------------------------------------------------------------------------
+    def next_inum(self) -> int:
+        """Return a fresh inode number for a namespace or pidfd."""
+        self._inum += 1
+        return self._inum
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+    def charge_task(self, t: Thread) -> None:
+        """Count a new thread, for its real user too (RLIMIT_NPROC)."""
+        self.tasks += 1
+        self.total_forks += 1
+        uid = t.cred.uid
+        self._user_tasks[uid] = self._user_tasks.get(uid, 0) + 1
+
+    def uncharge_task(self, t: Thread) -> None:
+        """Count a released thread."""
+        self.tasks -= 1
+        self._drop_user(t.cred.uid)
+
+    def _drop_user(self, uid: int) -> None:
+        left = self._user_tasks.get(uid, 0) - 1
+        if left > 0:
+            self._user_tasks[uid] = left
+        else:
+            self._user_tasks.pop(uid, None)
+
+    def change_user(self, old: int, new: int) -> None:
+        """A thread changed its real uid: move its count (commit_creds)."""
+        if old != new:
+            self._drop_user(old)
+            self._user_tasks[new] = self._user_tasks.get(new, 0) + 1
+
+    def tasks_of(self, uid: int) -> int:
+        """Return how many threads a real user has."""
+        return self._user_tasks.get(uid, 0)
+
+    def all_threads(self) -> Iterator[Thread]:
+        """Yield every thread, unreaped ones included, in the order of their numbers."""
+        for _, pid in sorted(self.root_pid_ns.pids.items()):
+            if pid.thread is not None:
+                yield pid.thread
+
+    def all_processes(self) -> Iterator[Process]:
+        """Yield every process, zombies included, in the order of their numbers."""
+        for _, pid in sorted(self.root_pid_ns.pids.items()):
+            if pid.process is not None:
+                yield pid.process
+
+    # -- telling the user -----------------------------------------------------------------------------------------
+    def log_once(self, key: object, line: str) -> None:
+        """Log ``line`` unless something was logged under ``key`` before."""
+        if key not in self._told:
+            self._told.add(key)
+            self.log(line)
+
+    def call_name(self, number: int) -> str:
+        """Return the name of a system call."""
+        return self.names.get(number, f"syscall_{number:#x}")
+
+    def unknown_call(self, t: Thread, number: int) -> int:
+        """Answer a call the table does not have: ENOSYS, named once with task and program counter."""
+        where = f"{t.comm.decode(errors='replace')}[{t.tid}] at {t.cpu.rip - 2:#x}"
+        self.log_once(("call", number), f"unknown system call {self.call_name(number)} ({number}) by {where}: ENOSYS")
+        raise Errno.ENOSYS
+
+    def report_task_limit(self, t: Thread) -> None:
+        """Say, once, that the machine is full."""
+        name = f"{t.comm.decode(errors='replace')}[{t.tid}]"
+        self.log_once("tasks", f"{self.tasks} tasks alive, the limit (--max-procs): clone by {name} and later ones fail (EAGAIN)")
+
+    def exec_failed(self, t: Thread, path: bytes, error: Exception) -> None:
+        """An exec failed past the point of no return; the process dies."""
+        self.log(f"{path.decode(errors='backslashreplace')}: {type(error).__name__}: {error}; killed")
+
+    def oom_kill(self, process: Process, message: str) -> None:
+        """Kill the victim the OOM killer chose and say why."""
+        self.log(message)
+        send_sig(process, SIGKILL)

@@ -1,0 +1,184 @@
+"""The first processes: init, the launcher, and the program the user asked for.
+
+Programs expect what a login shell gives them: a parent that waits, a session it leads with its terminal, a process group
+of their own, and an init that adopts orphans.  So a machine starts with two threads that never leave the kernel.  Init
+is pid 1 and reaps.  The launcher, pid 2, leads the session, starts the program as a job in the foreground and keeps its
+status.  The machine is done when init has no child left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from kernel.clone import link_process, new_process, new_thread
+from kernel.errno import Errno
+from kernel.exec import AT_FDCWD, do_execve
+from kernel.exit import do_exit
+from kernel.fs.fdtable import FdTable
+from kernel.fs.namespace import FsContext
+from kernel.nsproxy import NsProxy
+from kernel.pid import Pid, alloc_pid
+from kernel.rlimit import Rlimits
+from kernel.sched_params import SchedParams
+from kernel.session import change_pgrp, setsid
+from kernel.signal import SIG_IGN, SIGCHLD, SIGINT, SIGQUIT, SigAction, SigAltStack, SigHand
+from kernel.task import Process, Thread
+from kernel.wait import P_ALL, WALL, WEXITED, Report, WaitOptions, do_wait
+from kernel.waitqueue import Blocking
+
+if TYPE_CHECKING:
+    from kernel.cred import Cred
+    from kernel.hardware import CpuState
+    from kernel.kernel import Kernel
+    from kernel.tty import Tty
+
+
+class Launch:
+    """What became of the program: ``status`` is its wait status once it ended, ``error`` why it could not be started,
+    ``process`` the process while it lives, ``pid`` its number."""
+
+    __slots__ = ("status", "error", "process", "pid")
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.error: Errno | None = None
+        self.process: Process | None = None
+        self.pid = 0
+
+
+def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: FsContext, spaces: NsProxy, cpu: CpuState | None) -> Thread:
+    """Make a process of one thread without memory; its group and session are the parent's, or its own if it has none."""
+    pid = alloc_pid(kernel.root_pid_ns, kernel.next_inum())
+    t = new_thread(kernel, pid)
+    process = new_process(kernel, pid)
+    t.process = process
+    t.comm = comm
+    t.cred = cred
+    t.no_new_privs = False
+    t.blocked = 0
+    t.personality = 0
+    t.timer_slack = 50_000
+    t.keep_caps = False
+    t.sched = SchedParams()
+    t.rseq = (0, 0, 0)
+    t.self_exec_id = t.parent_exec_id = 0
+    t.altstack = SigAltStack()
+    t.sighand = SigHand()
+    t.files = FdTable()
+    t.fs = fs
+    t.nsproxy = spaces
+    t.mm = None
+    if cpu is not None:
+        t.cpu = cpu
+    t.real_parent = t.parent = parent
+    pid.thread = t
+    kernel.charge_task(t)
+    process.threads.append(t)
+    process.live = 1
+    process.rep = process.wait_task = process.curr_target = t
+    process.exit_signal = SIGCHLD
+    process.rlimits = Rlimits() if parent is None else parent.process.rlimits.copy()
+    if parent is None:
+        link_process(process, pid, pid)
+    else:
+        link_process(process, parent.process.pgrp, parent.process.session)
+        parent.children[process] = None
+    return t
+
+
+def _main_of_init(t: Thread) -> Blocking[NoReturn]:
+    """Wait until no child is left; they reap themselves, because init ignores SIGCHLD."""
+    try:
+        while True:
+            waiting = do_wait(t, WaitOptions(P_ALL, None, WEXITED | WALL))
+            if waiting is not None and not isinstance(waiting, Report):
+                yield from waiting
+    except Errno.ECHILD:
+        pass
+    return (yield from do_exit(t, 0))
+
+
+def _main_of_launcher(t: Thread, launch: Launch) -> Blocking[NoReturn]:
+    waiting = do_wait(t, WaitOptions(P_ALL, None, WEXITED | WALL))
+    report = waiting if waiting is None or isinstance(waiting, Report) else (yield from waiting)
+    if report is not None:
+        launch.status = report.status
+    launch.process = None
+    return (yield from do_exit(t, 0))
+
+
+def _main_of_program(t: Thread, launch: Launch, paths: Sequence[bytes], argv: Sequence[bytes], envp: Sequence[bytes]) -> Blocking[int]:
+    """Exec the first of ``paths`` that exists, as execvp(3) does: EACCES and ENOENT try the next one."""
+    failure: Errno = Errno.ENOENT()
+    for path in paths:
+        try:
+            return (yield from do_execve(t, AT_FDCWD, path, argv, envp))
+        except Errno as error:
+            if not isinstance(failure, Errno.EACCES):
+                failure = error
+            if not isinstance(error, (Errno.ENOENT, Errno.EACCES, Errno.ENOTDIR)):
+                break
+    launch.error = failure
+    return (yield from do_exit(t, (126 if not isinstance(failure, Errno.ENOENT) else 127) << 8))
+
+
+def start(
+    kernel: Kernel,
+    paths: Sequence[bytes],
+    argv: Sequence[bytes],
+    envp: Sequence[bytes],
+    cred: Cred,
+    init_cred: Cred,
+    spaces: NsProxy,
+    fs: FsContext,
+    open_stdio: Callable[[Thread], FdTable],
+    tty: Tty | None,
+) -> Launch:
+    """Make init, the launcher and the program, ready to run.
+
+    ``paths``: candidates for the executable.  ``cred`` is the program's, ``init_cred`` that of the two kernel threads.
+    ``fs``: root and working directory of the program.  ``open_stdio`` makes its descriptors.  ``tty``: its controlling
+    terminal, if any.
+    """
+    launch = Launch()
+    top = FsContext(fs.root, fs.root)
+    init = _task(kernel, b"init", None, init_cred, top, spaces, None)
+    init.process.unkillable = True
+    kernel.root_pid_ns.child_reaper = init.pid
+    init.sighand.actions[SIGCHLD] = SigAction(SIG_IGN)
+    init.blocked = (1 << 64) - 1
+    init.kstack = _main_of_init(init)
+
+    launcher = _task(kernel, b"tgid", init, init_cred, top.copy(), spaces, None)
+    setsid(launcher)
+    for signo in (SIGINT, SIGQUIT):
+        launcher.sighand.actions[signo] = SigAction(SIG_IGN)
+    launcher.blocked = (1 << 64) - 1
+    launcher.kstack = _main_of_launcher(launcher, launch)
+
+    program = _task(kernel, paths[0].rsplit(b"/", 1)[-1][:15], launcher, cred, fs, spaces, kernel.cpu.new_state())
+    change_pgrp(program.process, program.pid)
+    if tty is not None:
+        attach_terminal(launcher.process, program.process, tty)
+    program.files = open_stdio(program)
+    program.kstack = _main_of_program(program, launch, paths, argv, envp)
+    launch.process = program.process
+    launch.pid = program.tid
+    for t in (init, launcher, program):
+        kernel.sched.start(t)
+    return launch
+
+
+def attach_terminal(leader: Process, job: Process, tty: Tty) -> None:
+    """Make ``tty`` the controlling terminal of the leader's session with ``job`` in the foreground."""
+    leader.tty = job.tty = tty
+    tty.session = leader.session
+    tty.foreground = job.pgrp
+
+
+def foreground(launch: Launch, tty: Tty | None) -> Pid | None:
+    """Return the process group Ctrl-C goes to: the terminal's foreground group, or without a terminal the program's."""
+    if tty is not None:
+        return tty.foreground
+    return launch.process.pgrp if launch.process is not None else None
