@@ -396,9 +396,7 @@ def _map_program(memory: Memory, program: Object, interpreted: bool, layout: Lay
         start_data = max(start_data, vaddr)
         end_data = max(end_data, file_end)
         brk = max(brk, vaddr + phdr.memsz)
-    return _Mapped(
-        bias, *((address + bias) & U64 for address in (phdr_address, brk, start_code, end_code, start_data, end_data))
-    )
+    return _Mapped(bias, *((address + bias) & U64 for address in (phdr_address, brk, start_code, end_code, start_data, end_data)))
 
 
 def _map_interpreter(memory: Memory, interpreter: Object, bias: int) -> int:

@@ -28,6 +28,8 @@ from loader.stack import Credentials, Processor
 STACK_LIMIT = 8 << 20
 RANDOM = bytes(range(16))
 VDSO = b"\x7fELF vdso"
+OVERCOMMIT = 1 << 44
+"""Bytes that no machine has: a writable mapping of more is refused (vm.overcommit_memory 0)."""
 
 
 class BytesFile:
@@ -74,19 +76,22 @@ class FakeMemory:
         self.base = USER_TOP
         self.pages: dict[int, bytearray] = {}
         self.brk = 0
+        self.min_address = 0
 
     def set_mmap_base(self, address: int) -> None:
         self.base = address
 
-    def _place(self, address: int, length: int, flags: int) -> int:
+    def _place(self, address: int, length: int, prot: int, flags: int) -> int:
         assert address % PAGE_SIZE == 0
         assert length % PAGE_SIZE == 0
         assert 0 < length < 1 << 64
-        if length > USER_TOP:
+        if length > USER_TOP or (prot & PROT_WRITE and length > OVERCOMMIT):
             raise Errno.ENOMEM
         if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
             if address > USER_TOP - length:
                 raise Errno.ENOMEM
+            if address < self.min_address:
+                raise Errno.EPERM
             if flags & MAP_FIXED_NOREPLACE and self._overlaps(address, address + length):
                 raise Errno.EEXIST
             self.munmap(address, length)
@@ -113,12 +118,12 @@ class FakeMemory:
             raise Errno.EINVAL
         if offset + length > elf.LLONG_MAX:
             raise Errno.EOVERFLOW
-        address = self._place(address, length, flags)
+        address = self._place(address, length, prot, flags)
         insort(self.vmas, Vma(address, address + length, prot, file, offset))
         return address
 
     def mmap_anonymous(self, address: int, length: int, prot: int, flags: int) -> int:
-        address = self._place(address, length, flags)
+        address = self._place(address, length, prot, flags)
         insort(self.vmas, Vma(address, address + length, prot, None, 0, bool(flags & MAP_GROWSDOWN)))
         return address
 

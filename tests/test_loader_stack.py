@@ -101,10 +101,11 @@ def test_room_for_strings(limit: int, room: int) -> None:
 
 
 def test_longest_string() -> None:
-    for make in (lambda s: Strings(b"", (s,), ()), lambda s: Strings(b"", (b"",), (s,))):
-        stack.check_limits(make(b"x" * 131071), 8 << 20)
+    fits, too_long = b"x" * 131071, b"x" * 131072
+    stack.check_limits(Strings(b"/p", (fits,), (fits,)), 8 << 20)
+    for strings in (Strings(b"/p", (too_long,), ()), Strings(b"/p", (b"",), (too_long,)), Strings(too_long, (b"",), ())):
         with pytest.raises(Errno.E2BIG):
-            stack.check_limits(make(b"x" * 131072), 8 << 20)
+            stack.check_limits(strings, 8 << 20)
 
 
 @native
@@ -244,9 +245,9 @@ def test_mappings_are_where_the_host_has_them(show: Build, option: str) -> None:
     program = show(option)
     _, data, lines = run_native(program, ["show"], {})
     disk = Disk()
-    for name in (b"/lib64/ld-linux-x86-64.so.2",):
-        if os.path.exists(name):
-            disk[name] = BytesFile(Path(os.fsdecode(name)).read_bytes(), os.path.realpath(name).decode())
+    linker = Path("/lib64/ld-linux-x86-64.so.2")
+    if linker.exists():
+        disk[os.fsencode(linker)] = BytesFile(linker.read_bytes(), str(linker.resolve()))
     image, memory = load(BytesFile(program.read_bytes(), str(program)), (b"show",), (), disk)
     theirs: dict[str, tuple[int, int]] = {}
     for line in lines:
