@@ -64,14 +64,14 @@ def compiler(libc: str) -> tuple[str, ...]:
 
 @cache
 def _identity(libc: str) -> bytes:
-    """Return what identifies the compiler and the shared header: any change of them makes new binaries."""
+    """Return what identifies the compiler and the shared headers: any change of them makes new binaries."""
     command = compiler(libc)
     if libc == "musl":
         version = subprocess.run([*command[:3], "version"], capture_output=True, check=True).stdout
     else:
         version = subprocess.run([command[0], "--version"], capture_output=True, check=True).stdout
     flags = "\0".join((*command[1:], *COMMON_FLAGS)).encode()
-    return version + flags + (ROOT / "guest.h").read_bytes()
+    return version + flags + b"".join(header.read_bytes() for header in sorted(ROOT.glob("*.h")))
 
 
 def path_of(program: Program, libc: str) -> Path:
