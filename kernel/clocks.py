@@ -34,8 +34,6 @@ NSEC_PER_TICK = 10_000_000
 """One clock tick of times(2): USER_HZ is 100."""
 COARSE_RESOLUTION = 4_000_000
 """clock_getres of the COARSE clocks: one jiffy at HZ=250."""
-TAI_OFFSET = 0
-"""Seconds TAI is ahead of UTC: 0 until somebody tells the kernel (ADJ_TAI), as after boot."""
 KTIME_MAX = (1 << 63) - 1
 
 CPUCLOCK_PROF = 0
@@ -85,11 +83,10 @@ class CpuTimes:
 
 
 def process_times(process: Process) -> CpuTimes:
-    """Return the sum over a process's threads, gone and living (thread_group_cputime)."""
+    """Return the sum over a process's threads, released and not (thread_group_cputime)."""
     result = process.times.copy()
     for t in process.threads:
-        if not t.exit_state:
-            result.add(t.times)
+        result.add(t.times)
     return result
 
 
@@ -144,7 +141,7 @@ def read_clock(t: Thread, clock: int) -> int:
     if clock in _REAL:
         return t.kernel.clock.realtime()
     if clock == CLOCK_TAI:
-        return t.kernel.clock.realtime() + TAI_OFFSET * NSEC_PER_SEC
+        return t.kernel.clock.realtime() + t.kernel.timekeeping.tai * NSEC_PER_SEC
     process, thread, which = cpu_clock_target(t, clock, gettime=True)
     return read_cpu_clock(process, thread, which)
 
@@ -163,5 +160,5 @@ def to_monotonic(kernel: Kernel, clock: int, when: int) -> int:
     """Convert an absolute time of a wall or monotonic clock (ns) to monotonic ns, as the clocks stand now."""
     if clock in _MONO:
         return when
-    offset = TAI_OFFSET * NSEC_PER_SEC if clock == CLOCK_TAI else 0
+    offset = kernel.timekeeping.tai * NSEC_PER_SEC if clock == CLOCK_TAI else 0
     return when - offset - kernel.clock.realtime() + kernel.clock.monotonic()
