@@ -1,8 +1,9 @@
 """The system-call table: built once, from the handlers' own annotations.
 
 ``@syscall(39)`` tags a function with its x86-64 number.  ``build`` collects the tagged functions of the family modules
-and compiles, for each, one small wrapper that decodes the six registers and calls it.  The same entries, with the
-annotations, serve tracing and ``tgid syscalls``.
+into a ``Table``.  The wrapper that decodes the six registers and calls the handler is compiled at the first use of a
+call, because a run uses a few dozen of several hundred.  The same entries, with the annotations, serve tracing and
+``tgid syscalls``.
 
 A handler takes the thread and its typed arguments and returns an int (the value of RAX), or is a generator function
 (it may sleep) that finally returns one; None stands for 0.  Errors are raised.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import ModuleType
 
 from syscalls.types import Arg, get_name
@@ -32,42 +32,78 @@ def syscall(number: int, name: str = "") -> Callable[[F], F]:
     return tag
 
 
-@dataclass(frozen=True, slots=True)
 class Syscall:
-    """One entry: number, name, the compiled call ``(t, a1..a6) -> result``, and the arguments as (name, Arg)."""
+    """One entry.  ``family`` is the module it stands in, ``handler`` the tagged function."""
 
-    number: int
-    name: str
-    call: Callable[..., object]
-    args: tuple[tuple[str, Arg], ...]
-    handler: Callable[..., object]
+    __slots__ = ("number", "name", "family", "handler", "_args")
+
+    def __init__(self, number: int, name: str, family: str, handler: Callable[..., object]) -> None:
+        self.number = number
+        self.name = name
+        self.family = family
+        self.handler = handler
+        self._args: tuple[tuple[str, Arg], ...] | None = None
+
+    @property
+    def args(self) -> tuple[tuple[str, Arg], ...]:
+        """The arguments as (name, Arg), in register order."""
+        if self._args is None:
+            hints = typing.get_type_hints(self.handler, include_extras=True)
+            hints.pop("return", None)
+            self._args = tuple(
+                (key, next(item for item in typing.get_args(hint) if isinstance(item, Arg)))
+                for key, hint in list(hints.items())[1:]
+            )
+        return self._args
+
+    def compile(self) -> Callable[..., object]:
+        """Return the call ``(t, a1, ..., a6) -> result`` that decodes the raw registers."""
+        decoded = ["t"] + [arg.decode.format(register) for (_, arg), register in zip(self.args, "abcdef", strict=False)]
+        source = f"lambda t, a, b, c, d, e, f: handler({', '.join(decoded)})"
+        call: Callable[..., object] = eval(source, {"handler": self.handler, "get_name": get_name})  # noqa: S307 - our own text
+        return call
 
 
-def entry(handler: Callable[..., object]) -> Syscall:
-    """Compile the table entry of a tagged handler."""
-    number, name = handler.__syscall__  # type: ignore[attr-defined]
-    hints = typing.get_type_hints(handler, include_extras=True)
-    hints.pop("return", None)
-    parameters = [(key, hint) for key, hint in hints.items()][1:]
-    args = []
-    decoded = ["t"]
-    for (key, hint), register in zip(parameters, "abcdef", strict=False):
-        arg = next(item for item in typing.get_args(hint) if isinstance(item, Arg))
-        args.append((key, arg))
-        decoded.append(arg.decode.format(register))
-    source = f"lambda t, a, b, c, d, e, f: handler({', '.join(decoded)})"
-    call = eval(source, {"handler": handler, "get_name": get_name})  # noqa: S307 - our own text, compiled once
-    return Syscall(number, name, call, tuple(args), handler)
+class Table:
+    """All system calls: ``entries[number]`` is a Syscall or None."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: list[Syscall | None]) -> None:
+        self.entries = entries
+
+    def calls(self, unknown: Callable[..., object]) -> list[Callable[..., object]]:
+        """Return what the run loop indexes by number: callables ``(t, a1, ..., a6)``.
+
+        A call that is not there becomes ``unknown(t, number)``.
+        """
+        calls: list[Callable[..., object]] = []
+
+        def first_use(entry: Syscall) -> Callable[..., object]:
+            def compile_and_call(*args: object) -> object:
+                call = calls[entry.number] = entry.compile()
+                return call(*args)
+
+            return compile_and_call
+
+        def absent(number: int) -> Callable[..., object]:
+            return lambda t, *args: unknown(t, number)
+
+        for number, entry in enumerate(self.entries):
+            calls.append(absent(number) if entry is None else first_use(entry))
+        return calls
 
 
-def build(modules: Iterable[ModuleType]) -> list[Syscall | None]:
-    """Return the table, indexed by number, of all tagged handlers of ``modules``; a number taken twice is an error."""
-    table: list[Syscall | None] = [None] * TABLE_SIZE
+def build(modules: Iterable[ModuleType]) -> Table:
+    """Return the table of all tagged handlers of ``modules``.  Raises ValueError for a number taken twice."""
+    entries: list[Syscall | None] = [None] * TABLE_SIZE
     for module in modules:
         for value in vars(module).values():
-            if hasattr(value, "__syscall__") and value.__module__ == module.__name__:
-                made = entry(value)
-                if table[made.number] is not None:
-                    raise ValueError(f"system call {made.number} defined twice: {made.name}")
-                table[made.number] = made
-    return table
+            tag = getattr(value, "__syscall__", None)
+            if tag is not None and value.__module__ == module.__name__:
+                number, name = tag
+                other = entries[number]
+                if other is not None:
+                    raise ValueError(f"system call {number} is defined twice: {other.family}.{other.name} and {name}")
+                entries[number] = Syscall(number, name, module.__name__.rsplit(".", 1)[-1], value)
+    return Table(entries)
