@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from kernel.errno import Errno
 from kernel.futex_table import FutexTable
+from kernel.mm.memory import Memory
 from kernel.pid import PidNamespace
 from kernel.semantics import Semantics
 from kernel.signal import SIGKILL
 from kernel.signal_send import send_sig
+from kernel.timekeeping import Timekeeping
 from kernel.timers import TimerQueue
 
 if TYPE_CHECKING:
@@ -87,9 +89,9 @@ class Kernel:
     """One Linux.  ``tasks`` counts living and unreaped threads, kernel threads included."""
 
     __slots__ = (
-        "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
+        "options", "semantics", "cpu", "frames", "memory", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "_inum", "_anon_inum",
-        "_told", "total_forks", "boot_time",
+        "_told", "total_forks", "boot_time", "timekeeping",
     )  # fmt: skip
 
     sched: Scheduler
@@ -107,10 +109,12 @@ class Kernel:
         self.semantics = options.semantics
         self.cpu = cpu
         self.frames = frames
+        self.memory = Memory(frames, cpu)
         self.clock = clock
         self.log = log
         self.debug = debug
         self.timers = TimerQueue()
+        self.timekeeping = Timekeeping()
         self.random = random.Random(options.seed)
         self.root_pid_ns = PidNamespace(None, INIT_PID_NS_INUM)
         self.tasks = 0

@@ -28,30 +28,32 @@ RLIM_INFINITY = (1 << 64) - 1
 NR_OPEN = 1048576
 """/proc/sys/fs/nr_open: the most RLIMIT_NOFILE may be raised to."""
 
+DEFAULT_TASKS = 16384
+"""RLIMIT_NPROC and RLIMIT_SIGPENDING at boot: half of threads-max."""
+
+
+def _login_limits() -> list[list[int]]:
+    limits = [[RLIM_INFINITY, RLIM_INFINITY] for _ in range(RLIM_NLIMITS)]
+    limits[RLIMIT_STACK] = [8 << 20, RLIM_INFINITY]
+    limits[RLIMIT_CORE] = [0, RLIM_INFINITY]
+    limits[RLIMIT_NPROC] = [DEFAULT_TASKS, DEFAULT_TASKS]
+    limits[RLIMIT_NOFILE] = [1024, NR_OPEN]
+    limits[RLIMIT_MEMLOCK] = [8 << 20, 8 << 20]
+    limits[RLIMIT_SIGPENDING] = [DEFAULT_TASKS, DEFAULT_TASKS]
+    limits[RLIMIT_MSGQUEUE] = [819200, 819200]
+    limits[RLIMIT_NICE] = [0, 0]
+    limits[RLIMIT_RTPRIO] = [0, 0]
+    return limits
+
 
 class Rlimits:
     """The 16 limits of one process as [soft, hard] pairs, indexed by RLIMIT_*; RLIM_INFINITY is no limit."""
 
     __slots__ = ("limits",)
 
-    def __init__(self, limits: list[list[int]]) -> None:
-        self.limits = limits
-
-    @classmethod
-    def login(cls, tasks: int = 16384) -> Rlimits:
-        """Return what a login shell of Debian has; ``tasks`` is the limit on processes and on queued signals
-        (threads-max / 2 in Linux)."""
-        limits = [[RLIM_INFINITY, RLIM_INFINITY] for _ in range(RLIM_NLIMITS)]
-        limits[RLIMIT_STACK] = [8 << 20, RLIM_INFINITY]
-        limits[RLIMIT_CORE] = [0, RLIM_INFINITY]
-        limits[RLIMIT_NPROC] = [tasks, tasks]
-        limits[RLIMIT_NOFILE] = [1024, NR_OPEN]
-        limits[RLIMIT_MEMLOCK] = [8 << 20, 8 << 20]
-        limits[RLIMIT_SIGPENDING] = [tasks, tasks]
-        limits[RLIMIT_MSGQUEUE] = [819200, 819200]
-        limits[RLIMIT_NICE] = [0, 0]
-        limits[RLIMIT_RTPRIO] = [0, 0]
-        return cls(limits)
+    def __init__(self, limits: list[list[int]] | None = None) -> None:
+        """Without ``limits``: what a login shell of Debian has."""
+        self.limits = limits if limits is not None else _login_limits()
 
     def soft(self, resource: int) -> int:
         """Return the limit that is enforced (``rlimit()``)."""

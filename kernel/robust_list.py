@@ -7,6 +7,7 @@ guest's: it may be garbage or a ring, so the walk is bounded and every access ma
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
@@ -24,10 +25,8 @@ _MASK = (1 << 64) - 1
 def futex_exit(t: Thread) -> None:
     """Let go of all futexes of a thread that leaves its address space by exit or exec (futex_exit_release)."""
     if t.robust_list[0]:
-        try:
+        with suppress(Errno):
             _exit_robust_list(t, t.robust_list[0])
-        except Errno:
-            pass
         t.robust_list = (0, 0)
     if t.pi_owned:
         exit_pi_state(t)

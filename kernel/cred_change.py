@@ -1,0 +1,275 @@
+"""How a thread changes its credentials: the set*id family, capset and the capability prctls (kernel/sys.c, security/commoncap.c).
+
+Every function takes the thread, checks, and commits a new ``Cred``; errors leave the old one untouched.  User and group
+ids are unsigned 32-bit, and NO_ID (-1) means "leave it" where the call says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kernel.cred import (
+    CAP_FS_SET,
+    CAP_FULL_SET,
+    CAP_LAST_CAP,
+    CAP_SETGID,
+    CAP_SETPCAP,
+    CAP_SETUID,
+    SECBIT_KEEP_CAPS,
+    SECBIT_KEEP_CAPS_LOCKED,
+    SECBIT_NO_CAP_AMBIENT_RAISE,
+    SECBIT_NO_SETUID_FIXUP,
+    SECURE_ALL_BITS,
+    SECURE_ALL_LOCKS,
+    Cred,
+)
+from kernel.errno import Errno
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+
+NO_ID = 0xFFFFFFFF
+
+SUID_DUMP_DISABLE = 0
+"""/proc/sys/fs/suid_dumpable: what a process is after its privileges changed."""
+
+
+def privileges_changed(old: Cred, new: Cred) -> bool:
+    """Tell whether the holder may now know or do things its tracers may not see (the dumpability test of commit_creds)."""
+    return (
+        old.euid != new.euid
+        or old.egid != new.egid
+        or old.fsuid != new.fsuid
+        or old.fsgid != new.fsgid
+        or new.permitted & ~old.permitted != 0
+    )
+
+
+def commit(t: Thread, new: Cred) -> None:
+    """Give ``t`` its new credentials (commit_creds): it becomes undumpable and forgets its parent-death signal if its
+    effective or file-system ids changed or it gained capabilities."""
+    old = t.cred
+    if privileges_changed(old, new):
+        if t.mm is not None:
+            t.mm.dumpable = SUID_DUMP_DISABLE
+        t.pdeath_signal = 0
+    if old.uid != new.uid:
+        t.kernel.change_user(old.uid, new.uid)
+    t.cred = new
+
+
+def _fix_setuid(old: Cred, new: Cred) -> Cred:
+    """Adjust capabilities to a change of user ids (cap_emulate_setxuid; capabilities(7), "Effect of user ID changes")."""
+    if new.securebits & SECBIT_NO_SETUID_FIXUP:
+        return new
+    permitted, effective, ambient = new.permitted, new.effective, new.ambient
+    if 0 in (old.uid, old.euid, old.suid) and 0 not in (new.uid, new.euid, new.suid):
+        if not old.securebits & SECBIT_KEEP_CAPS:
+            permitted = effective = 0
+        ambient = 0
+    if old.euid == 0 and new.euid != 0:
+        effective = 0
+    if old.euid != 0 and new.euid == 0:
+        effective = permitted
+    return replace(new, permitted=permitted, effective=effective, ambient=ambient)
+
+
+def _commit_uids(t: Thread, uid: int, euid: int, suid: int) -> int:
+    old = t.cred
+    commit(t, _fix_setuid(old, replace(old, uid=uid, euid=euid, suid=suid, fsuid=euid)))
+    return 0
+
+
+def setuid(t: Thread, uid: int) -> int:
+    """setuid(2).  EINVAL for -1; EPERM without CAP_SETUID unless it is the real or saved id."""
+    if uid == NO_ID:
+        raise Errno.EINVAL
+    old = t.cred
+    if old.capable(CAP_SETUID):
+        return _commit_uids(t, uid, uid, uid)
+    if uid not in (old.uid, old.suid):
+        raise Errno.EPERM
+    return _commit_uids(t, old.uid, uid, old.suid)
+
+
+def setreuid(t: Thread, ruid: int, euid: int) -> int:
+    """setreuid(2): the saved id follows the effective one when the real id is set or the effective id becomes another."""
+    old = t.cred
+    privileged = old.capable(CAP_SETUID)
+    uid = old.uid if ruid == NO_ID else ruid
+    new_euid = old.euid if euid == NO_ID else euid
+    if not privileged:
+        if uid not in (old.uid, old.euid) or new_euid not in (old.uid, old.euid, old.suid):
+            raise Errno.EPERM
+    suid = new_euid if ruid != NO_ID or (euid != NO_ID and new_euid != old.uid) else old.suid
+    return _commit_uids(t, uid, new_euid, suid)
+
+
+def setresuid(t: Thread, ruid: int, euid: int, suid: int) -> int:
+    """setresuid(2): without CAP_SETUID each id must be one of the three old ones."""
+    old = t.cred
+    have = (old.uid, old.euid, old.suid)
+    wanted = [was if want == NO_ID else want for want, was in zip((ruid, euid, suid), have, strict=True)]
+    if any(want not in have for want in wanted) and not old.capable(CAP_SETUID):
+        raise Errno.EPERM
+    if tuple(wanted) == have and old.fsuid == old.euid:
+        return 0
+    return _commit_uids(t, wanted[0], wanted[1], wanted[2])
+
+
+def setfsuid(t: Thread, uid: int) -> int:
+    """setfsuid(2): return the previous id, whether or not it changed."""
+    old = t.cred
+    if uid == NO_ID or uid == old.fsuid:
+        return old.fsuid
+    if uid in (old.uid, old.euid, old.suid) or old.capable(CAP_SETUID):
+        effective = old.effective
+        if not old.securebits & SECBIT_NO_SETUID_FIXUP:
+            if old.fsuid == 0:
+                effective &= ~CAP_FS_SET
+            elif uid == 0:
+                effective |= CAP_FS_SET & old.permitted
+        commit(t, replace(old, fsuid=uid, effective=effective))
+    return old.fsuid
+
+
+def setgid(t: Thread, gid: int) -> int:
+    """setgid(2)."""
+    if gid == NO_ID:
+        raise Errno.EINVAL
+    old = t.cred
+    if old.capable(CAP_SETGID):
+        commit(t, replace(old, gid=gid, egid=gid, sgid=gid, fsgid=gid))
+    elif gid in (old.gid, old.sgid):
+        commit(t, replace(old, egid=gid, fsgid=gid))
+    else:
+        raise Errno.EPERM
+    return 0
+
+
+def setregid(t: Thread, rgid: int, egid: int) -> int:
+    """setregid(2)."""
+    old = t.cred
+    gid = old.gid if rgid == NO_ID else rgid
+    new_egid = old.egid if egid == NO_ID else egid
+    if not old.capable(CAP_SETGID):
+        if gid not in (old.gid, old.egid) or new_egid not in (old.gid, old.egid, old.sgid):
+            raise Errno.EPERM
+    sgid = new_egid if rgid != NO_ID or (egid != NO_ID and new_egid != old.gid) else old.sgid
+    commit(t, replace(old, gid=gid, egid=new_egid, sgid=sgid, fsgid=new_egid))
+    return 0
+
+
+def setresgid(t: Thread, rgid: int, egid: int, sgid: int) -> int:
+    """setresgid(2)."""
+    old = t.cred
+    have = (old.gid, old.egid, old.sgid)
+    wanted = [was if want == NO_ID else want for want, was in zip((rgid, egid, sgid), have, strict=True)]
+    if any(want not in have for want in wanted) and not old.capable(CAP_SETGID):
+        raise Errno.EPERM
+    commit(t, replace(old, gid=wanted[0], egid=wanted[1], sgid=wanted[2], fsgid=wanted[1]))
+    return 0
+
+
+def setfsgid(t: Thread, gid: int) -> int:
+    """setfsgid(2): return the previous id."""
+    old = t.cred
+    if gid != NO_ID and gid != old.fsgid and (gid in (old.gid, old.egid, old.sgid) or old.capable(CAP_SETGID)):
+        commit(t, replace(old, fsgid=gid))
+    return old.fsgid
+
+
+def setgroups(t: Thread, groups: tuple[int, ...]) -> int:
+    """Replace the supplementary groups; the caller has checked CAP_SETGID.  EINVAL for an id of -1."""
+    if NO_ID in groups:
+        raise Errno.EINVAL
+    commit(t, replace(t.cred, groups=tuple(sorted(groups))))
+    return 0
+
+
+# -- capabilities -----------------------------------------------------------------------------------------------------
+def capset(t: Thread, effective: int, inheritable: int, permitted: int) -> int:
+    """capset(2): EPERM for more than the rules of cap_capset allow; bits beyond the last capability are dropped."""
+    effective, inheritable, permitted = effective & CAP_FULL_SET, inheritable & CAP_FULL_SET, permitted & CAP_FULL_SET
+    old = t.cred
+    if not old.capable(CAP_SETPCAP) and inheritable & ~(old.inheritable | old.permitted):
+        raise Errno.EPERM
+    if inheritable & ~(old.inheritable | old.bounding) or permitted & ~old.permitted or effective & ~permitted:
+        raise Errno.EPERM
+    ambient = old.ambient & permitted & inheritable
+    commit(t, replace(old, effective=effective, inheritable=inheritable, permitted=permitted, ambient=ambient))
+    return 0
+
+
+def bounding_read(t: Thread, cap: int) -> int:
+    """PR_CAPBSET_READ.  EINVAL for no capability."""
+    if cap > CAP_LAST_CAP:
+        raise Errno.EINVAL
+    return t.cred.bounding >> cap & 1
+
+
+def bounding_drop(t: Thread, cap: int) -> int:
+    """PR_CAPBSET_DROP.  EPERM without CAP_SETPCAP, then EINVAL."""
+    if not t.cred.capable(CAP_SETPCAP):
+        raise Errno.EPERM
+    if cap > CAP_LAST_CAP:
+        raise Errno.EINVAL
+    commit(t, replace(t.cred, bounding=t.cred.bounding & ~(1 << cap)))
+    return 0
+
+
+def set_securebits(t: Thread, bits: int) -> int:
+    """PR_SET_SECUREBITS: locked bits cannot change, locks cannot be opened, CAP_SETPCAP is needed; else EPERM."""
+    old = t.cred
+    locked = (old.securebits & SECURE_ALL_LOCKS) >> 1
+    if (
+        locked & (old.securebits ^ bits)
+        or old.securebits & SECURE_ALL_LOCKS & ~bits
+        or bits & ~(SECURE_ALL_LOCKS | SECURE_ALL_BITS)
+        or not old.capable(CAP_SETPCAP)
+    ):
+        raise Errno.EPERM
+    commit(t, replace(old, securebits=bits))
+    return 0
+
+
+def set_keepcaps(t: Thread, value: int) -> int:
+    """PR_SET_KEEPCAPS.  EINVAL unless 0 or 1, EPERM if locked."""
+    if value > 1:
+        raise Errno.EINVAL
+    old = t.cred
+    if old.securebits & SECBIT_KEEP_CAPS_LOCKED:
+        raise Errno.EPERM
+    bits = old.securebits | SECBIT_KEEP_CAPS if value else old.securebits & ~SECBIT_KEEP_CAPS
+    commit(t, replace(old, securebits=bits))
+    return 0
+
+
+PR_CAP_AMBIENT_IS_SET, PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_LOWER, PR_CAP_AMBIENT_CLEAR_ALL = range(1, 5)
+
+
+def ambient(t: Thread, operation: int, cap: int) -> int:
+    """PR_CAP_AMBIENT: read, raise or lower one ambient capability, or clear all.
+
+    EINVAL for an unknown operation or capability; EPERM to raise one that is not both permitted and inheritable.
+    """
+    old = t.cred
+    if operation == PR_CAP_AMBIENT_CLEAR_ALL:
+        if cap:
+            raise Errno.EINVAL
+        commit(t, replace(old, ambient=0))
+        return 0
+    if cap > CAP_LAST_CAP:
+        raise Errno.EINVAL
+    if operation == PR_CAP_AMBIENT_IS_SET:
+        return old.ambient >> cap & 1
+    if operation == PR_CAP_AMBIENT_RAISE:
+        if not old.permitted & old.inheritable & 1 << cap or old.securebits & SECBIT_NO_CAP_AMBIENT_RAISE:
+            raise Errno.EPERM
+        commit(t, replace(old, ambient=old.ambient | 1 << cap))
+    elif operation == PR_CAP_AMBIENT_LOWER:
+        commit(t, replace(old, ambient=old.ambient & ~(1 << cap)))
+    else:
+        raise Errno.EINVAL
+    return 0

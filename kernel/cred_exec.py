@@ -1,0 +1,77 @@
+"""What execve(2) makes of credentials: set-id files, root's capabilities, no_new_privs (cap_bprm_creds_from_file).
+
+The transformation of capabilities(7) without file capabilities (no file system here stores them): uid 0 counts as a file
+with all of them, and ambient capabilities survive an exec that is not privileged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kernel.cred import CAP_SETUID, CAP_SYS_PTRACE, SECBIT_KEEP_CAPS, SECBIT_NOROOT, Cred
+
+if TYPE_CHECKING:
+    from kernel.fs.file import File, Stat
+    from kernel.task import Thread
+
+_S_ISUID = 0o4000
+_S_ISGID = 0o2000
+_S_IXGRP = 0o010
+
+
+def set_ids(t: Thread, stat: Stat, nosuid: bool) -> tuple[int, int]:
+    """Return the effective (uid, gid) a file gives (bprm_fill_uid): set-id bits count unless the mount is nosuid or the
+    thread has no_new_privs, and set-group-id only on a group-executable file."""
+    euid, egid = t.cred.euid, t.cred.egid
+    if nosuid or t.no_new_privs:
+        return euid, egid
+    if stat.mode & _S_ISUID:
+        euid = stat.uid
+    if stat.mode & (_S_ISGID | _S_IXGRP) == _S_ISGID | _S_IXGRP:
+        egid = stat.gid
+    return euid, egid
+
+
+def exec_creds(t: Thread, executable: File, stat: Stat, nosuid: bool = False) -> tuple[Cred, bool]:
+    """Return the credentials a new program gets, and whether it is a secure exec (AT_SECURE).
+
+    ``stat`` is the attributes of ``executable``.  A thread that is traced without CAP_SYS_PTRACE of its tracer, shares its
+    file-system context with another process, or has no_new_privs gains nothing.
+    """
+    old = t.cred
+    euid, egid = set_ids(t, stat, nosuid)
+    permitted = 0
+    privileged = False
+    if not old.securebits & SECBIT_NOROOT:
+        if 0 in (euid, old.uid):
+            permitted = old.bounding | old.inheritable
+        privileged = euid == 0
+    set_id = euid != old.uid or egid != old.gid
+    gained = permitted & ~old.permitted != 0
+    traced = t.ptrace != 0 and not (t.ptracer_cred is not None and t.ptracer_cred.capable(CAP_SYS_PTRACE))
+    shared = t.fs.users > sum(1 for x in t.process.threads if x.fs is t.fs and not x.exiting)
+    if (set_id or gained) and (traced or shared or t.no_new_privs):
+        if not old.capable(CAP_SETUID) or t.no_new_privs:
+            euid, egid = old.uid, old.gid
+        permitted &= old.permitted
+        set_id = set_id and (euid != old.uid or egid != old.gid)
+    ambient = 0 if set_id else old.ambient
+    permitted |= ambient
+    effective = permitted if privileged else ambient
+    grew = permitted & ~ambient != 0
+    secure = set_id or (old.uid != 0 and (privileged or grew))
+    new = replace(
+        old,
+        euid=euid,
+        egid=egid,
+        suid=euid,
+        sgid=egid,
+        fsuid=euid,
+        fsgid=egid,
+        permitted=permitted,
+        effective=effective,
+        ambient=ambient,
+        securebits=old.securebits & ~SECBIT_KEEP_CAPS,
+    )
+    return new, secure

@@ -1,0 +1,117 @@
+"""The three interval timers of a process (setitimer(2)): real time, user CPU time, and user plus system CPU time.
+
+They belong to the process: fork does not copy them, execve keeps them, and the signal goes to the process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.clocks import CPUCLOCK_PROF, CPUCLOCK_VIRT, KTIME_MAX
+from kernel.cpu_timers import CpuTimer
+from kernel.signal import SIGALRM, SIGPROF, SIGVTALRM
+from kernel.signal_send import send_sig
+
+if TYPE_CHECKING:
+    from kernel.task import Process
+    from kernel.timers import Timer
+
+ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = range(3)
+
+_CPU = {ITIMER_VIRTUAL: (CPUCLOCK_VIRT, SIGVTALRM), ITIMER_PROF: (CPUCLOCK_PROF, SIGPROF)}
+
+
+class ItimerSet:
+    """``real`` is the armed kernel timer of ITIMER_REAL, ``cpu`` the armed CPU timers by kind, ``interval`` the reload
+    value in ns of each kind."""
+
+    __slots__ = ("cpu", "interval", "real")
+
+    def __init__(self) -> None:
+        self.real: Timer | None = None
+        self.cpu: dict[int, CpuTimer] = {}
+        self.interval = [0, 0, 0]
+
+
+def get_itimer(process: Process, which: int) -> tuple[int, int]:
+    """Return (ns left, interval in ns); (0, interval) when it is not running."""
+    timers = process.itimers
+    interval = timers.interval[which]
+    if which == ITIMER_REAL:
+        if timers.real is None:
+            return 0, interval
+        # "about to fire": never show 0 for a running timer (itimer_get_remtime).
+        return max(timers.real.deadline - process.kernel.clock.monotonic(), 1000), interval
+    timer = timers.cpu.get(which)
+    return (0, interval) if timer is None else (max(timer.expires - timer.sample(), 1000), interval)
+
+
+def set_itimer(process: Process, which: int, value: int, interval: int) -> tuple[int, int]:
+    """Start (``value`` ns from now) or stop (0) a timer; return the old (ns left, interval)."""
+    timers, old = process.itimers, get_itimer(process, which)
+    timers.interval[which] = interval if value else 0
+    if which == ITIMER_REAL:
+        if timers.real is not None:
+            process.kernel.timers.cancel(timers.real)
+            timers.real = None
+        if value:
+            _arm_real(process, process.kernel.clock.monotonic() + value)
+        return old
+    running = timers.cpu.pop(which, None)
+    if running is not None:
+        running.cancel()
+    if value:
+        clock = _CPU[which][0]
+        timer = CpuTimer(process, None, clock, 0, lambda: _cpu_expired(process, which))
+        timer.expires = timer.sample() + value
+        timers.cpu[which] = timer
+        timer.arm()
+    return old
+
+
+def _arm_real(process: Process, deadline: int) -> None:
+    deadline = min(deadline, KTIME_MAX)
+    process.itimers.real = process.kernel.timers.add(deadline, lambda: _real_expired(process, deadline))
+
+
+def _real_expired(process: Process, deadline: int) -> None:
+    timers = process.itimers
+    interval = timers.interval[ITIMER_REAL]
+    timers.real = None
+    if interval:
+        late = process.kernel.clock.monotonic() - deadline
+        _arm_real(process, deadline + (late // interval + 1) * interval)
+    if process.live:
+        send_sig(process, SIGALRM)
+
+
+def _cpu_expired(process: Process, which: int) -> None:
+    timers = process.itimers
+    timer = timers.cpu.pop(which)
+    interval = timers.interval[which]
+    if interval:
+        timer.expires += ((timer.sample() - timer.expires) // interval + 1) * interval
+        timers.cpu[which] = timer
+        timer.process.cpu_timers.append(timer)
+    send_sig(process, _CPU[which][1])
+
+
+def cancel_itimers(process: Process) -> None:
+    """Stop all three for good (the process exits)."""
+    timers = process.itimers
+    if timers.real is not None:
+        process.kernel.timers.cancel(timers.real)
+        timers.real = None
+    for timer in timers.cpu.values():
+        timer.cancel()
+    timers.cpu.clear()
+
+
+def alarm(process: Process, seconds: int) -> int:
+    """Set ITIMER_REAL in whole seconds, 0 stops it; return the seconds the old one had left.
+
+    Any remainder counts as a second when nothing else is left, else half a second rounds up (alarm_setitimer).
+    """
+    left, _ = set_itimer(process, ITIMER_REAL, min(seconds, 0x7FFFFFFF) * 1_000_000_000, 0)
+    whole, rest = divmod(left, 1_000_000_000)
+    return whole + 1 if (rest and not whole) or rest >= 500_000_000 else whole
