@@ -134,6 +134,11 @@ class Kernel:
         self._inum += 1
         return self._inum
 
+    def next_ino(self) -> int:
+        """Return a fresh inode number for a pipe or socket (get_next_ino)."""
+        self._anon_inum += 1
+        return self._anon_inum
+
     # -- tasks ----------------------------------------------------------------------------------------------------
     def charge_task(self, t: Thread) -> None:
         """Count a new thread, for its real user too (RLIMIT_NPROC)."""

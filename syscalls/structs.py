@@ -37,6 +37,9 @@ class Struct:
 
 TIMESPEC = Struct("timespec", ("tv_sec", "q"), ("tv_nsec", "q"))
 TIMEVAL = Struct("timeval", ("tv_sec", "q"), ("tv_usec", "q"))
+ITIMERSPEC = Struct(
+    "itimerspec", ("it_interval_sec", "q"), ("it_interval_nsec", "q"), ("it_value_sec", "q"), ("it_value_nsec", "q")
+)
 CLONE_ARGS = Struct(
     "clone_args",
     ("flags", "Q"),

@@ -15,6 +15,8 @@ from kernel.errno import Errno
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 
 if TYPE_CHECKING:
+    from kernel.fs.inode import Dirent, Inode
+    from kernel.fs.mount import Path
     from kernel.task import Thread
 
 # open(2) flags, x86-64 values (asm-generic/fcntl.h)
@@ -134,6 +136,11 @@ class File:
         """Return the POLL* bits that hold now."""
         return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
 
+    @property
+    def pollable(self) -> bool:
+        """Whether epoll takes it: the kind has a poll operation of its own (file_can_poll)."""
+        return type(self).poll is not File.poll
+
     def queues(self, t: Thread) -> tuple[WaitQueue, ...]:
         """Return the queues woken when ``poll(t)`` may have changed, () for a file that is always ready.
 
@@ -203,6 +210,18 @@ class File:
     def path(self, t: Thread) -> bytes:
         """Return the name /proc/PID/fd shows: a path seen from ``t``'s root, or e.g. b"pipe:[12]"."""
         raise NotImplementedError
+
+    def where(self) -> Path | None:
+        """Return the place it was opened at; None for files without one (pipes, sockets, anonymous inodes)."""
+        return None
+
+    def inode(self) -> Inode | None:
+        """Return the inode; None for files that have none in a file system."""
+        return None
+
+    def getdents(self, t: Thread) -> list[Dirent]:
+        """Return a directory's entries from the position on.  ENOTDIR for other files."""
+        raise Errno.ENOTDIR
 
     def flush(self, t: Thread) -> None:
         """One descriptor of it was closed (``filp_close``): drop POSIX locks."""

@@ -1,0 +1,74 @@
+"""pidfds: a process (or, with PIDFD_THREAD, a thread) as a file (pidfd_open(2)).
+
+A pidfd refers to the Pid, so it goes on naming the same process however numbers are reused.  It polls readable once the
+process is a reported zombie, and POLLHUP as well once it is reaped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.cred import CAP_SYS_PTRACE
+from kernel.fs.anon import AnonFile
+from kernel.fs.fdtable import install_fd
+from kernel.fs.file import O_CLOEXEC, O_NONBLOCK, O_RDWR, POLLHUP, POLLIN, POLLRDNORM
+from kernel.task import EXIT_ZOMBIE
+from kernel.waitqueue import WaitQueue
+
+if TYPE_CHECKING:
+    from kernel.pid import Pid
+    from kernel.task import Process, Thread
+
+PIDFD_NONBLOCK = O_NONBLOCK
+PIDFD_THREAD = 0o200
+"""O_EXCL."""
+
+
+class PidFd(AnonFile):
+    """A reference to ``pid``; with PIDFD_THREAD in ``flags`` to its thread instead of its process.
+
+    Made by clone before the process exists (CLONE_PIDFD), so what the Pid names is looked up when asked for.
+    """
+
+    __slots__ = ("pid", "process")
+
+    NAME = b"[pidfd]"
+
+    def __init__(self, pid: Pid, flags: int = 0) -> None:
+        super().__init__(O_RDWR | flags & (PIDFD_NONBLOCK | PIDFD_THREAD))
+        self.pid = pid
+        self.process: Process | None = None
+        """Remembered from the first look, so that waiters stay on its queue until it is reaped."""
+
+    def poll(self, t: Thread) -> int:
+        # Readable only when no thread is left, and hung up once the zombie is reaped (pidfd_poll).
+        if self.flags & PIDFD_THREAD:
+            thread = self.pid.thread
+            if thread is None:
+                return POLLIN | POLLRDNORM | POLLHUP
+            return POLLIN | POLLRDNORM if thread.exit_state else 0
+        process = self.pid.process
+        if process is None:
+            return POLLIN | POLLRDNORM | POLLHUP
+        if not process.live and len(process.threads) == 1 and process.wait_task.exit_state == EXIT_ZOMBIE:
+            return POLLIN | POLLRDNORM
+        return 0
+
+    def queues(self, t: Thread) -> tuple[WaitQueue, ...]:
+        if self.process is None:
+            pid = self.pid
+            self.process = pid.process if pid.process is not None else pid.thread.process if pid.thread is not None else None
+        return (self.process.pidfd_wait,) if self.process is not None else ()
+
+
+def open_pidfd(t: Thread, pid: Pid, flags: int = 0) -> int:
+    """Return a new close-on-exec descriptor for ``pid``.  EMFILE."""
+    return install_fd(t, PidFd(pid, flags), O_CLOEXEC)
+
+
+def may_take_files(t: Thread, target: Thread) -> bool:
+    """Tell whether ``t`` may reach into ``target`` as a debugger could (PTRACE_MODE_ATTACH_REALCREDS, ptrace(2))."""
+    if t.process is target.process or t.cred.capable(CAP_SYS_PTRACE):
+        return True
+    mine, other = t.cred, target.cred
+    return mine.uid == other.uid == other.euid == other.suid and mine.gid == other.gid == other.egid == other.sgid

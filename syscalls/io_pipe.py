@@ -1,0 +1,129 @@
+"""pipe, pipe2, splice, tee, vmsplice."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Annotated
+
+from kernel.errno import Errno
+from kernel.fs.fdtable import install_fd
+from kernel.fs.file import O_ACCMODE, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY, File
+from kernel.fs.pipe import PipeFile, make_pipe
+from kernel.fs.splice import SPLICE_ALL, SPLICE_NONBLOCK, splice_in, splice_out, splice_pipes, tee_pipes, vmsplice_in, vmsplice_out
+from syscalls.table import syscall
+from syscalls.types import Address, Fd, InBuf, Size, custom, flags
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+    from kernel.waitqueue import Blocking
+
+PipeFds = Annotated[int, custom("pipefds", out=True)]
+PipeFlags = Annotated[int, flags("open")]
+SpliceFlags = Annotated[int, flags("splice", "({} & 0xffffffff)")]
+UIO_MAXIOV = 1024
+
+
+def install_pair(t: Thread, first: File, second: File, flags: int) -> tuple[int, int]:
+    """Give two new files descriptors (O_CLOEXEC in ``flags``); on EMFILE neither is left behind."""
+    try:
+        a = install_fd(t, first, flags)
+    except Errno:
+        second.drop()
+        raise
+    try:
+        return a, install_fd(t, second, flags)
+    except Errno:
+        t.files.close(t, a)
+        raise
+
+
+def _pipe(t: Thread, address: int, bits: int) -> int:
+    if bits & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT):
+        raise Errno.EINVAL
+    a, b = install_pair(t, *make_pipe(t, bits), bits)
+    try:
+        t.mm.write(address, struct.pack("<ii", a, b))  # type: ignore[union-attr]
+    except Errno:
+        t.files.close(t, a)
+        t.files.close(t, b)
+        raise
+    return 0
+
+
+@syscall(22)
+def pipe(t: Thread, pipefd: PipeFds) -> int:
+    """pipe(2)."""
+    return _pipe(t, pipefd, 0)
+
+
+@syscall(293)
+def pipe2(t: Thread, pipefd: PipeFds, flags: PipeFlags) -> int:
+    """pipe2(2): O_CLOEXEC, O_NONBLOCK, O_DIRECT."""
+    return _pipe(t, pipefd, flags)
+
+
+def _pipe_of(file: File, access: int) -> PipeFile | None:
+    """Return the file as a pipe opened for ``access`` (O_RDONLY or O_WRONLY) among others, None if it is no pipe."""
+    if not isinstance(file, PipeFile):
+        return None
+    if file.access not in (access, 2):
+        raise Errno.EBADF
+    return file
+
+
+@syscall(275)
+def splice(
+    t: Thread, fd_in: Fd, off_in: Address, fd_out: Fd, off_out: Address, size: Size, flags: SpliceFlags
+) -> int | Blocking[int]:
+    """splice(2): move bytes between a pipe and another file, or two pipes."""
+    if flags & ~SPLICE_ALL:
+        raise Errno.EINVAL
+    if not size:
+        return 0
+    source, target = t.files.get(fd_in), t.files.get(fd_out)
+    if source.flags & O_ACCMODE == O_WRONLY or target.flags & O_ACCMODE == O_RDONLY:
+        raise Errno.EBADF
+    reader, writer = _pipe_of(source, O_RDONLY), _pipe_of(target, O_WRONLY)
+    size = min(size, 0x7FFFF000)
+    if (off_in and reader) or (off_out and writer):
+        raise Errno.ESPIPE
+    wait = not flags & SPLICE_NONBLOCK
+    if reader is not None and writer is not None:
+        return splice_pipes(t, reader, writer, size, wait)
+    if reader is not None:
+        return splice_out(t, reader, target, off_out, size, wait)
+    if writer is not None:
+        return splice_in(t, source, off_in, writer, size, wait)
+    raise Errno.EINVAL
+
+
+@syscall(276)
+def tee(t: Thread, fd_in: Fd, fd_out: Fd, size: Size, flags: SpliceFlags) -> int | Blocking[int]:
+    """tee(2): copy from one pipe to another without consuming."""
+    if flags & ~SPLICE_ALL:
+        raise Errno.EINVAL
+    if not size:
+        return 0
+    reader, writer = _pipe_of(t.files.get(fd_in), O_RDONLY), _pipe_of(t.files.get(fd_out), O_WRONLY)
+    if reader is None or writer is None or reader.pipe is writer.pipe:
+        raise Errno.EINVAL
+    return tee_pipes(t, reader, writer, size, not flags & SPLICE_NONBLOCK)
+
+
+@syscall(278)
+def vmsplice(t: Thread, fd: Fd, iov: InBuf, nr_segs: Size, flags: SpliceFlags) -> int | Blocking[int]:
+    """vmsplice(2): user pages into a pipe, or (read end) a pipe's bytes into user memory."""
+    if flags & ~SPLICE_ALL:
+        raise Errno.EINVAL
+    file = t.files.get(fd)
+    if not isinstance(file, PipeFile):
+        raise Errno.EBADF
+    if nr_segs > UIO_MAXIOV:
+        raise Errno.EINVAL
+    raw = t.mm.read(iov, 16 * nr_segs)  # type: ignore[union-attr]
+    segments = [(base, length) for base, length in struct.iter_unpack("<QQ", raw) if length]
+    if not segments:
+        return 0
+    if file.access == O_RDONLY:
+        return vmsplice_out(t, file, segments, not flags & SPLICE_NONBLOCK)
+    return vmsplice_in(t, file, segments, not flags & SPLICE_NONBLOCK)
