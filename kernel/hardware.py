@@ -125,7 +125,10 @@ class Frames(Protocol):
     memory: memoryview
     """All of guest RAM, format 'B'; frame n is memory[n << 12:(n + 1) << 12]."""
     total: int
-    free: int
+
+    @property
+    def free(self) -> int:
+        """Frames not in use."""
 
     def allocate(self, zero: bool = True) -> int:
         """Return a frame with one reference, filled with zeros if ``zero``.  Raises OutOfFrames."""

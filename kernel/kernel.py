@@ -89,9 +89,9 @@ class Kernel:
     """One Linux.  ``tasks`` counts living and unreaped threads, kernel threads included."""
 
     __slots__ = (
-        "options", "semantics", "cpu", "frames", "memory", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
+        "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "_inum", "_anon_inum",
-        "_told", "total_forks", "boot_time", "timekeeping",
+        "_told", "total_forks", "boot_time", "timekeeping", "memory",
     )  # fmt: skip
 
     sched: Scheduler
