@@ -1,0 +1,31 @@
+"""The families of system calls that make up the table."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from syscalls.table import Table, build
+
+FAMILIES = (
+    "process",
+    "signal",
+    "memory",
+    "fs_open",
+    "io_pipe",
+    "io_poll",
+    "io_event",
+    "socket",
+    "futex",
+    "time",
+    "timer",
+    "cred",
+    "resource",
+    "schedule",
+    "prctl",
+    "misc",
+)
+
+
+def table() -> Table:
+    """Import every family and return the table."""
+    return build(import_module(f"syscalls.{name}") for name in FAMILIES)

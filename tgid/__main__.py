@@ -1,0 +1,5 @@
+"""``python -m tgid``."""
+
+from tgid.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,196 @@
+"""The command line: ``tgid run``, ``tgid trace``, ``tgid syscalls``, ``tgid demo``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from tgid import __version__
+
+_EXAMPLES = """\
+examples:
+  tgid run /bin/ls -la /                 run a program of this host; it sees the host's files read-only
+  tgid run busybox sh -c 'ls | wc -l'    ... found through PATH
+  tgid trace -e trace=process sh -c ls   print the system calls, as strace -f does
+  tgid run --rootfs ./debian /bin/bash   another root directory
+  tgid run --bind .:/src:rw make -C /src let the guest write to one host directory
+  tgid demo                              a few built-in programs
+"""
+
+_STATUS = """\
+exit status: that of PROGRAM; 128+N if signal N killed it; 124 if --timeout ended it; 125 if every task was blocked for ever
+(the wait graph is printed) or the machine could not start; 126 or 127 if PROGRAM cannot be run or is not there; 130 after
+Ctrl-C twice within a second.
+"""
+
+
+def _size(text: str) -> int:
+    """Parse bytes with an optional suffix K, M or G."""
+    units = {"K": 10, "M": 20, "G": 30}
+    shift = units.get(text[-1:].upper(), 0)
+    try:
+        value = int(text[:-1] if shift else text) << shift
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 512M or 2G") from None
+    if value < 16 << 20:
+        raise argparse.ArgumentTypeError("a machine needs at least 16M of memory")
+    return value
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return value
+
+
+def _add_machine_options(parser: argparse.ArgumentParser, tracing: bool) -> None:
+    add = parser.add_argument
+    add("--rootfs", metavar="DIR", default="/", help="host directory the guest sees as / (default: the host's own /)")
+    add("--bind", metavar="SRC:DST[:rw]", action="append", default=[], help="show host SRC at DST, writable with :rw")
+    add("--env", metavar="NAME[=VALUE]", action="append", default=[], help="set or pass on a variable (default: pass on all)")
+    add("--clean-env", action="store_true", help="start from an empty environment")
+    add("--cwd", metavar="DIR", help="working directory (default: the current one if the guest has it, else /)")
+    add("--uid", type=int, default=0, help="user id of the program (default 0)")
+    add("--gid", type=int, default=0, help="group id of the program (default 0)")
+    add("--seed", type=int, default=0, help="seed of all randomness (default 0)")
+    add("--clock", choices=("virtual", "real"), help="virtual: reproducible, never waits; real: the default on a terminal")
+    add("--memory", type=_size, default=2 << 30, metavar="SIZE", help="guest RAM (default 2G), used only as touched")
+    add("--max-procs", type=_positive, default=32768, metavar="N", help="most tasks alive at once (default 32768)")
+    add("--timeout", type=_seconds, metavar="SECONDS", help="end the run after this much host time, status 124")
+    add("--slice", type=_positive, default=100_000, metavar="BLOCKS", help="time slice in basic blocks (default 100000)")
+    add("--aslr", action="store_true", help="randomise addresses (from the seed)")
+    add("--debug", action="store_true", help="show a traceback when the kernel itself has a defect")
+    if not tracing:
+        add("--trace", action="store_true", help="print system calls as strace -f does (see tgid trace --help)")
+    add("-o", dest="trace_file", metavar="FILE", help="write the trace to FILE instead of standard error")
+    add("-e", dest="trace_filter", metavar="trace=SET", help="which calls: names, %%classes (%%process, %%file...), !SET negates")
+    add("-c", dest="trace_summary", action="store_true", help="print a summary of calls, time and errors instead")
+    add("program", metavar="PROGRAM", help="path, or a name looked up in PATH inside the guest")
+    add("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tgid",
+        description="Run unmodified x86-64 Linux programs on an emulated CPU under a kernel written in Python.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tgid {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    raw = argparse.RawDescriptionHelpFormatter
+    run = commands.add_parser("run", help="run a program", epilog=_EXAMPLES + "\n" + _STATUS, formatter_class=raw)
+    _add_machine_options(run, tracing=False)
+    trace = commands.add_parser("trace", help="run a program and print its system calls", epilog=_STATUS, formatter_class=raw)
+    _add_machine_options(trace, tracing=True)
+    calls = commands.add_parser("syscalls", help="list the system calls that are supported")
+    calls.add_argument("--all", action="store_true", help="also those that are not")
+    demo = commands.add_parser("demo", help="build and run a few small programs that come with tgid")
+    demo.add_argument("name", nargs="?", help="run only this one; without a name, all of the tour")
+    demo.add_argument("--list", action="store_true", help="list the programs")
+    return parser
+
+
+def environment(requests: Sequence[str], clean: bool) -> dict[str, str]:
+    """Return the guest's environment from ``--env`` requests: the host's plus NAME=VALUE, or only what is named."""
+    result = {} if clean else dict(os.environ)
+    for request in requests:
+        name, equals, value = request.partition("=")
+        if equals:
+            result[name] = value
+        elif name in os.environ:
+            result[name] = os.environ[name]
+    return result
+
+
+def _fail(message: str, status: int = 125) -> int:
+    print(f"tgid: {message}", file=sys.stderr)
+    return status
+
+
+def _run(options: argparse.Namespace, tracing: bool) -> int:
+    from tgid.console import HostConsole
+    from tgid.machine import Bind, Config, Machine, MachineFault
+
+    try:
+        binds = tuple(Bind.parse(text) for text in options.bind)
+    except ValueError as error:
+        return _fail(str(error))
+    clock = options.clock or ("real" if sys.stdin is not None and sys.stdin.isatty() else "virtual")
+    config = Config(
+        memory=options.memory,
+        clock=clock,
+        seed=options.seed,
+        max_procs=options.max_procs,
+        timeout=options.timeout,
+        rootfs=options.rootfs,
+        binds=binds,
+        uid=options.uid,
+        gid=options.gid,
+        cwd=options.cwd or os.getcwd(),
+        cwd_required=options.cwd is not None,
+        slice_blocks=options.slice,
+        aslr=options.aslr,
+        debug=options.debug,
+    )
+    output = None
+    try:
+        with HostConsole() as console:
+            machine = Machine(config, console, log=console.report)
+            if tracing or options.trace_file or options.trace_summary or options.trace_filter:
+                from tgid.tracelog import TraceLog, parse_filter
+
+                output = open(options.trace_file, "w", encoding="utf-8") if options.trace_file else None  # noqa: SIM115
+                log = TraceLog(
+                    machine.table,
+                    output.write if output is not None else console.write_error,
+                    parse_filter(options.trace_filter, machine.table),
+                    options.trace_summary,
+                )
+                machine.kernel.watch = log
+            else:
+                log = None
+            environ = environment(options.env, options.clean_env)
+            result = machine.run([options.program, *options.arguments], environ)
+            if log is not None:
+                log.finish()
+    except (MachineFault, ValueError) as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or options.trace_file}: {error.strerror}")
+    finally:
+        if output is not None:
+            output.close()
+    return result.status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = _parser().parse_args(argv)
+    if options.command == "run":
+        return _run(options, options.trace)
+    if options.command == "trace":
+        return _run(options, True)
+    if options.command == "syscalls":
+        from tgid.support import print_support
+
+        return print_support(options.all)
+    from tgid.demo import main as demo
+
+    return demo(options.name, options.list)

@@ -1,0 +1,130 @@
+"""Plugs the program loader into the kernel's execve: addresses, auxiliary vector and first stack for this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kernel.fs.exec import open_exec
+from kernel.fs.file import File
+from kernel.mm.address_space import AddressSpace
+from kernel.rlimit import RLIMIT_STACK
+from kernel.task import Thread
+from loader import binfmt, vdso
+from loader.layout import choose
+from loader.stack import Credentials, Processor
+
+AT_FDCWD = -100
+
+
+class _File:
+    """An open executable as the loader sees it: bytes at offsets."""
+
+    __slots__ = ("t", "file", "size")
+
+    def __init__(self, t: Thread, file: File) -> None:
+        self.t = t
+        self.file = file
+        self.size = file.stat(t).size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        return self.file.pread(self.t, size, offset) if offset < self.size else b""
+
+
+class _Memory:
+    """The new address space as the loader sees it."""
+
+    __slots__ = ("t", "mm", "_vdso")
+
+    def __init__(self, t: Thread, mm: AddressSpace, image: bytes) -> None:
+        self.t = t
+        self.mm = mm
+        self._vdso = image
+
+    def set_mmap_base(self, address: int) -> None:
+        self.mm.mmap_base = address
+
+    def mmap_file(self, address: int, length: int, prot: int, flags: int, file: _File, offset: int) -> int:
+        return self.mm.mmap(self.t, address, length, prot, flags, file.file, offset)
+
+    def mmap_anonymous(self, address: int, length: int, prot: int, flags: int) -> int:
+        return self.mm.mmap(self.t, address, length, prot, flags, None, 0)
+
+    def munmap(self, address: int, length: int) -> None:
+        self.mm.munmap(address, length)
+
+    def map_vdso(self) -> int:
+        return self.mm.map_vdso(self._vdso)
+
+    def write(self, address: int, data: bytes) -> None:
+        self.mm.write(address, data)
+
+    def set_brk(self, start: int) -> None:
+        self.mm.set_brk(start)
+
+
+class _Program:
+    """A checked program; implements ``kernel.binfmt.Program``."""
+
+    __slots__ = ("_program", "_image", "_opened")
+
+    def __init__(self, program: binfmt.Program, image: bytes, opened: list[File]) -> None:
+        self._program = program
+        self._image = image
+        self._opened = opened
+
+    @property
+    def executable(self) -> File:
+        file = self._program.program.file
+        assert isinstance(file, _File)
+        return file.file
+
+    @property
+    def name(self) -> bytes:
+        return self._program.strings.filename
+
+    def commit(self, t: Thread, mm: AddressSpace, secure: bool) -> binfmt.Image:
+        cred, options = t.cred, t.kernel.options
+        limit = t.process.rlimits.soft(RLIMIT_STACK)
+        random = t.kernel.random.randbytes
+        return self._program.commit(
+            _Memory(t, mm, self._image),
+            choose(limit, random if options.aslr else None),
+            random(16),
+            Credentials(cred.uid, cred.euid, cred.gid, cred.egid, secure),
+            Processor(),
+            limit,
+        )
+
+    def close(self) -> None:
+        for file in self._opened:
+            file.drop()
+
+
+class Loader:
+    """Implements ``kernel.binfmt.ProgramLoader`` for ELF and scripts."""
+
+    __slots__ = ("_image",)
+
+    def __init__(self) -> None:
+        self._image = vdso.image()
+
+    def prepare(
+        self, t: Thread, file: File, filename: bytes, argv: Sequence[bytes], envp: Sequence[bytes], inaccessible: bool
+    ) -> _Program:
+        opened = [file]
+
+        def open_interpreter(path: bytes) -> _File:
+            interpreter, _, _ = open_exec(t, AT_FDCWD, path, 0)
+            opened.append(interpreter)
+            return _File(t, interpreter)
+
+        try:
+            limit = t.process.rlimits.soft(RLIMIT_STACK)
+            program = binfmt.prepare(
+                _File(t, file), filename, tuple(argv), tuple(envp), limit, open_interpreter, inaccessible
+            )
+        except BaseException:
+            for one in opened:
+                one.drop()
+            raise
+        return _Program(program, self._image, opened)

@@ -1,0 +1,265 @@
+"""A machine: engine, kernel, file systems and console put together, for running programs and for embedding.
+
+``Machine`` is the public way in.  It is built from options, given one program to run, and says afterwards what became of
+it.  The command line and ``tgid.run`` are thin around it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kernel import boot
+from kernel.cred import Cred
+from kernel.errno import Errno
+from kernel.fs.namespace import FsContext
+from kernel.kernel import Kernel, Options
+from kernel.mm.memory import Memory
+from kernel.mm.oom import OomKiller
+from kernel.nsproxy import NsProxy
+from kernel.sched import Deadlock, Scheduler, wait_graph
+from kernel.utsname import UtsNamespace
+
+if TYPE_CHECKING:
+    from tgid.console import Console
+
+EXIT_TIMEOUT = 124
+"""Exit status when ``timeout`` ended the run, as timeout(1)."""
+EXIT_DEADLOCK = 125
+"""Exit status when every task is blocked for ever."""
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+EXIT_INTERRUPTED = 130
+"""Exit status after a second Ctrl-C."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """``--bind SRC:DST[:rw]``: host directory or file ``source`` seen at ``target``; read-only unless ``writable``."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Bind:
+        """Parse the command-line form.  Raises ValueError with a sentence for the user."""
+        parts = text.split(":")
+        if len(parts) == 3 and parts[2] in ("rw", "ro"):
+            return cls(parts[0], parts[1], parts[2] == "rw")
+        if len(parts) == 2 and all(parts):
+            return cls(parts[0], parts[1])
+        raise ValueError(f"bind {text!r} is not SRC:DST or SRC:DST:rw")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a run depends on besides the program.
+
+    ``memory``: bytes of guest RAM.  ``clock``: "virtual" or "real".  ``timeout``: host seconds or None.  ``rootfs``: host
+    directory shown read-only as root below an in-memory overlay.  ``cwd``: where the program starts; if the guest has no such
+    directory that is an error, or, unless ``cwd_required``, "/" is used.  ``slice_blocks``: time slice in basic blocks.
+    ``accelerate``: use the C extension (None: if built).  ``debug``: a defect of the kernel raises instead of killing the
+    guest process.
+    """
+
+    memory: int = 2 << 30
+    clock: str = "virtual"
+    seed: int = 0
+    max_procs: int = 32768
+    timeout: float | None = None
+    rootfs: str = "/"
+    binds: tuple[Bind, ...] = ()
+    uid: int = 0
+    gid: int = 0
+    cwd: str = "/"
+    cwd_required: bool = True
+    slice_blocks: int = 100_000
+    aslr: bool = False
+    accelerate: bool | None = None
+    debug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a run.
+
+    ``status``: the guest's exit code, 128+N if signal N killed it, or one of 124-127, 130 (see ``tgid run --help``).
+    ``wait_status``: the raw wait(2) status, None if it never ran or was stopped.  ``stdout``/``stderr``: what was captured.
+    ``log``: lines the kernel had to say.  ``events``: what a watch collected.  ``leaks``: kernel objects left over, by kind;
+    empty after a clean run.
+    """
+
+    status: int
+    wait_status: int | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    log: tuple[str, ...] = ()
+    events: tuple[Any, ...] = ()
+    leaks: Mapping[str, int] = field(default_factory=dict)
+    time_ns: int = 0
+
+
+class MachineFault(Exception):
+    """The machine cannot be started as configured; the text is for the user."""
+
+
+def exit_code(wait_status: int) -> int:
+    """Translate a wait status as a shell does: 128+N for signal N."""
+    signal = wait_status & 0x7F
+    return 128 + signal if signal else wait_status >> 8 & 0xFF
+
+
+class Machine:
+    """One engine with one kernel; runs one program with everything it starts.
+
+    ``kernel`` is open for embedding: set ``kernel.watch`` before ``run`` to be told of every event.  ``table`` are the system
+    calls.  Raises MachineFault for a configuration that cannot work.
+    """
+
+    def __init__(self, config: Config, console: Console, log: Callable[[str], None] | None = None) -> None:
+        """``console``: what the guest's standard descriptors are connected to.  ``log``: gets the kernel's messages."""
+        from emu.clock import RealClock, VirtualClock
+        from emu.cpu import Processor
+        from emu.engine import Engine
+        from emu.unicorn_abi import MachineError
+        from syscalls.families import table
+        from tgid.loading import Loader
+
+        self.config = config
+        self.console = console
+        self.lines: list[str] = []
+        self._log = log
+        try:
+            engine = Engine(config.memory, config.accelerate)
+        except (MachineError, OSError, MemoryError) as error:
+            raise MachineFault(f"the machine cannot start: {error}") from None
+        clock: Any = RealClock(console.wait) if config.clock == "real" else VirtualClock()
+        self.cpu = cpu = Processor(engine, clock)
+        options = Options(config.seed, config.max_procs, config.slice_blocks, aslr=config.aslr)
+        self.kernel = kernel = Kernel(options, cpu, engine.frames, clock, self.say, config.debug)
+        kernel.memory = Memory(engine.frames, cpu)
+        kernel.memory.out_of_memory = OomKiller(kernel).kill
+        kernel.sched = Scheduler(kernel, config.slice_blocks)
+        kernel.loader = Loader(engine.frames)
+        kernel.console = console
+        self.table = table()
+        kernel.calls = self.table.calls(kernel.unknown_call)
+        self.launch: boot.Launch | None = None
+
+    def say(self, line: str) -> None:
+        """Keep a line of the kernel's log and hand it on."""
+        self.lines.append(line)
+        if self._log is not None:
+            self._log(line)
+
+    def run(self, argv: Sequence[str], env: Mapping[str, str]) -> Result:
+        """Run a program until it and everything it started are gone, and return what became of it.
+
+        ``argv[0]`` is a path or a name to be found in the PATH of ``env``.  Raises MachineFault if a host directory of the
+        configuration is unusable or the program cannot be started because of it.
+        """
+        config, kernel = self.config, self.kernel
+        name = os.fsencode(argv[0])
+        environ = [os.fsencode(f"{key}={value}") for key, value in env.items()]
+        if not name:
+            raise MachineFault("no program given")
+        namespace, start = build_tree(kernel, config)
+        spaces = NsProxy(namespace, UtsNamespace(kernel.next_inum()), kernel.root_pid_ns)
+        launch = boot.start(
+            kernel,
+            _candidates(name, env.get("PATH", "/usr/local/bin:/usr/bin:/bin")),
+            [os.fsencode(word) for word in argv],
+            environ,
+            Cred.user(config.uid, config.gid),
+            Cred.root(),
+            spaces,
+            FsContext(start.root, start.cwd),
+            self.console.open_stdio,
+            self.console.tty(kernel),
+        )
+        self.launch = launch
+        self.console.start(kernel, launch)
+        ended = self._run_loop()
+        return self._result(launch, ended, argv[0])
+
+    def _run_loop(self) -> int | None:
+        """Run to the end; return the exit status if something other than the program decided it."""
+        timer = None
+        expired = threading.Event()
+        if self.config.timeout is not None:
+
+            def expire() -> None:
+                expired.set()
+                self.stop()
+
+            timer = threading.Timer(self.config.timeout, expire)
+            timer.daemon = True
+            timer.start()
+        try:
+            self.kernel.sched.run()
+        except Deadlock:
+            self.say("every task is blocked for ever:")
+            for line in wait_graph(self.kernel):
+                self.say("  " + line)
+            return EXIT_DEADLOCK
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if self.kernel.sched.stopping:
+            if expired.is_set():
+                self.say(f"stopped after {self.config.timeout:g} s (--timeout) with {self.kernel.tasks - 2} tasks alive")
+                return EXIT_TIMEOUT
+            return EXIT_INTERRUPTED
+        return None
+
+    def stop(self) -> None:
+        """End the run as soon as possible; may be called from another host thread or a signal handler."""
+        self.kernel.sched.stopping = True
+        self.cpu.interrupt()
+        self.console.interrupt()
+
+    def _result(self, launch: boot.Launch, ended: int | None, program: str) -> Result:
+        status = ended
+        if launch.error is not None:
+            status = EXIT_NOT_FOUND if isinstance(launch.error, Errno.ENOENT) else EXIT_NOT_EXECUTABLE
+            self.say(f"{program}: {_explain(launch.error)}")
+        elif status is None:
+            status = exit_code(launch.status) if launch.status is not None else EXIT_DEADLOCK
+        stdout, stderr = self.console.captured()
+        return Result(
+            status,
+            launch.status if launch.error is None else None,
+            stdout,
+            stderr,
+            tuple(self.lines),
+            leaks={} if ended is not None else self.leaks(),
+            time_ns=self.kernel.clock.monotonic(),
+        )
+
+    def leaks(self) -> dict[str, int]:
+        """Return what is left of tasks, pid numbers and address spaces; empty when every process is gone."""
+        kernel = self.kernel
+        counts = {
+            "tasks": kernel.tasks,
+            "pids": len(kernel.root_pid_ns.pids),
+            "futex queues": len(kernel.futexes),
+            "page tables": self.cpu.address_spaces,
+        }
+        return {kind: count for kind, count in counts.items() if count}
+
+
+def _candidates(name: bytes, path: str) -> list[bytes]:
+    """Return where execvp(3) would look for ``name``."""
+    if b"/" in name:
+        return [name]
+    return [(os.fsencode(directory) or b".") + b"/" + name for directory in path.split(":")]
+
+
+def _explain(error: Errno) -> str:
+    """Describe an errno in the words of strerror(3), with what the loader has to add."""
+    text = os.strerror(error.number)
+    return f"{text} ({error})" if error.args else text
