@@ -25,7 +25,7 @@ class CpuTimer:
     __slots__ = ("callback", "expires", "process", "thread", "which")
 
     def __init__(
-        self, process: Process | None, thread: Thread | None, which: int, expires: int, callback: Callable[[], None]
+        self, process: Process | None, thread: Thread | None, which: int, expires: int, callback: Callable[[], object]
     ) -> None:
         self.process = process if process is not None else thread.process  # type: ignore[union-attr]
         self.thread = thread

@@ -55,7 +55,6 @@ def exec_creds(t: Thread, executable: File, stat: Stat, nosuid: bool = False) ->
         if not old.capable(CAP_SETUID) or t.no_new_privs:
             euid, egid = old.uid, old.gid
         permitted &= old.permitted
-        set_id = set_id and (euid != old.uid or egid != old.gid)
     ambient = 0 if set_id else old.ambient
     permitted |= ambient
     effective = permitted if privileged else ambient
