@@ -19,7 +19,7 @@ from kernel.jobctl import join_group_stop
 from kernel.nsproxy import NsProxy
 from kernel.pid import Pid, PidNamespace, alloc_pid, ns_of
 from kernel.posix_timers import PosixTimers
-from kernel.rlimit import RLIM_INFINITY, RLIMIT_NPROC
+from kernel.rlimit import RLIM_INFINITY, RLIMIT_NPROC, Rlimits
 from kernel.signal import SigAltStack, SigPending
 from kernel.task import EXIT_NONE, RUNNING, WORK_TRACE, Process, Thread
 from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
@@ -199,11 +199,12 @@ def copy_process(t: Thread, args: CloneArgs) -> Thread:
         ns = PidNamespace(ns, kernel.next_inum(), None)
     pid = alloc_pid(ns, kernel.next_inum(), args.set_tid)
     descriptor = -1
+    limits = t.process.rlimits if flags & CLONE_THREAD else t.process.rlimits.copy()
     try:
         if flags & CLONE_PIDFD:
             descriptor = open_pidfd(t, pid)
             t.mm.write_u32(args.pidfd, descriptor)  # type: ignore[union-attr]
-        child = _copy_thread(t, pid, args, descriptor)
+        child = _copy_thread(t, pid, args, descriptor, limits)
     except (Errno, OutOfFrames):
         if descriptor >= 0:
             t.files.close(t, descriptor)
@@ -212,11 +213,11 @@ def copy_process(t: Thread, args: CloneArgs) -> Thread:
         raise
     if flags & CLONE_NEWPID:
         child.nsproxy = NsProxy(child.nsproxy.mnt, child.nsproxy.uts, ns)
-    _link(t, child, args)
+    _link(t, child, args, limits)
     return child
 
 
-def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int) -> Thread:
+def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimits) -> Thread:
     kernel, flags = t.kernel, args.flags
     child = new_thread(kernel, pid)
     child.comm = t.comm
@@ -240,22 +241,24 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int) -> Thread:
     child.altstack = SigAltStack() if flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM else t.altstack
     child.rseq = (0, 0, 0) if flags & CLONE_VM else t.rseq
     child.clear_child_tid = args.child_tid if flags & CLONE_CHILD_CLEARTID else 0
+    child.fs = t.fs.copy() if not flags & CLONE_FS else t.fs
     nsproxy = t.nsproxy
     if flags & (CLONE_NEWNS | CLONE_NEWUTS):
-        mnt = nsproxy.mnt.copy(kernel.next_inum(), t.fs) if flags & CLONE_NEWNS else nsproxy.mnt
+        mnt = nsproxy.mnt.copy(kernel.next_inum(), child.fs) if flags & CLONE_NEWNS else nsproxy.mnt
         uts = nsproxy.uts.copy(kernel.next_inum(), None) if flags & CLONE_NEWUTS else nsproxy.uts
         nsproxy = NsProxy(mnt, uts, nsproxy.pid_for_children)
     child.nsproxy = nsproxy
-    child.mm = mm.hold() if flags & CLONE_VM else mm.fork()  # last: what can run out of frames
+    child.mm = mm.hold() if flags & CLONE_VM else mm.fork(limits)  # last: what can run out of frames
     if flags & CLONE_CHILD_SETTID:
         child.mm.write_quiet(args.child_tid, pid.numbers[-1][1].to_bytes(4, "little"))
+    if flags & CLONE_FS:
+        t.fs.hold()
     if flags & CLONE_FILES:
         child.files = t.files.hold()
     else:
         child.files = t.files.copy()
         if pidfd >= 0:  # made for the parent only: Linux installs it after the table was copied
             child.files.close(t, pidfd)
-    child.fs = t.fs.hold() if flags & CLONE_FS else t.fs.copy()
     if flags & CLONE_SIGHAND:
         child.sighand = t.sighand.hold()
     else:
@@ -267,7 +270,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int) -> Thread:
     return child
 
 
-def _link(t: Thread, child: Thread, args: CloneArgs) -> None:
+def _link(t: Thread, child: Thread, args: CloneArgs, limits: Rlimits) -> None:
     """Make the child part of the system: of its process, of its parent's children, of the pid tables."""
     kernel, flags, parent_process = t.kernel, args.flags, t.process
     if flags & (CLONE_PARENT | CLONE_THREAD):
@@ -290,7 +293,7 @@ def _link(t: Thread, child: Thread, args: CloneArgs) -> None:
     process.live = 1
     process.rep = process.wait_task = process.curr_target = child
     process.exit_signal = parent_process.exit_signal if flags & CLONE_PARENT else args.exit_signal
-    process.rlimits = parent_process.rlimits.copy()
+    process.rlimits = limits
     process.tty = parent_process.tty
     process.oom_score_adj = parent_process.oom_score_adj
     process.ioprio = parent_process.ioprio

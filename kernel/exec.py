@@ -108,7 +108,7 @@ def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, 
     process, kernel = t.process, t.kernel
     old = t.mm
     release_user_memory(t)
-    mm = AddressSpace(kernel)
+    mm = AddressSpace(kernel, process.rlimits)
     if old is not None:
         pages = old.peak_resident()
         if pages > process.maxrss_pages:
@@ -138,7 +138,7 @@ def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, 
     t.cred = cred  # type: ignore[assignment]
     if secure or t.cred.euid != changed.euid or t.cred.egid != changed.egid:
         t.pdeath_signal = 0
-    mm.exe_file = program.executable.hold()
+    mm.set_exe_file(program.executable)
     mm.dumpable = 0 if secure or (t.cred.uid, t.cred.gid) != (t.cred.euid, t.cred.egid) else 1
     try:
         image = program.commit(t, mm, secure)

@@ -7,7 +7,7 @@ global state.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,14 +23,15 @@ from kernel.timers import TimerQueue
 
 if TYPE_CHECKING:
     from kernel.binfmt import ProgramLoader
+    from kernel.fs.vfs import Vfs
     from kernel.hardware import Clock, Cpu, Frames
+    from kernel.mm.memory import Memory
     from kernel.sched import Scheduler
     from kernel.task import Process, Thread
 
 INIT_PID_NS_INUM = 0xEFFFFFFC
 """Inode number of the initial pid namespace (PROC_PID_INIT_INO)."""
 FIRST_INUM = 0xF0000000
-FIRST_ANON_INUM = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +91,18 @@ class Kernel:
 
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
-        "calls", "names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "_inum", "_anon_inum",
-        "_told", "total_forks", "boot_time", "timekeeping", "memory",
+        "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "_inum",
+        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "memory",
     )  # fmt: skip
 
     sched: Scheduler
+    memory: Memory
+    vfs: Vfs
     loader: ProgramLoader
     console: Console
     calls: list[Callable[..., object]]
     """System-call table: 512 callables ``(t, a1..a6)``, unknown ones included."""
-    names: dict[int, str]
+    call_names: Mapping[int, str]
 
     def __init__(
         self, options: Options, cpu: Cpu, frames: Frames, clock: Clock, log: Callable[[str], None], debug: bool = False
@@ -123,7 +126,6 @@ class Kernel:
         self.futexes = FutexTable()
         self.sigqueue_counts: dict[int, int] = {}
         self._inum = FIRST_INUM
-        self._anon_inum = FIRST_ANON_INUM
         self._told: set[object] = set()
         self.total_forks = 0
         self.boot_time = clock.realtime() - clock.monotonic()
@@ -190,7 +192,7 @@ class Kernel:
 
     def call_name(self, number: int) -> str:
         """Return the name of a system call."""
-        return self.names.get(number, f"syscall_{number:#x}")
+        return self.call_names.get(number, f"syscall_{number:#x}")
 
     def unknown_call(self, t: Thread, number: int) -> int:
         """Answer a call the table does not have: ENOSYS, named once with task and program counter."""

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 from kernel.fs.exec import open_exec
 from kernel.fs.file import File
+from kernel.hardware import Frames
 from kernel.mm.address_space import AddressSpace
+from kernel.mm.mmap import do_mmap, do_munmap, map_special, set_mmap_base
+from kernel.mm.vma import VM_EXEC, VM_MAYEXEC, VM_MAYREAD, VM_MAYWRITE, VM_READ
 from kernel.rlimit import RLIMIT_STACK
 from kernel.task import Thread
 from loader import binfmt, vdso
@@ -35,25 +38,27 @@ class _Memory:
 
     __slots__ = ("t", "mm", "_vdso")
 
-    def __init__(self, t: Thread, mm: AddressSpace, image: bytes) -> None:
+    def __init__(self, t: Thread, mm: AddressSpace, pages: vdso.VdsoPages) -> None:
         self.t = t
         self.mm = mm
-        self._vdso = image
+        self._vdso = pages
 
     def set_mmap_base(self, address: int) -> None:
-        self.mm.mmap_base = address
+        set_mmap_base(self.mm, address)
 
     def mmap_file(self, address: int, length: int, prot: int, flags: int, file: _File, offset: int) -> int:
-        return self.mm.mmap(self.t, address, length, prot, flags, file.file, offset)
+        return do_mmap(self.mm, self.t, address, length, prot, flags, file.file, offset)
 
     def mmap_anonymous(self, address: int, length: int, prot: int, flags: int) -> int:
-        return self.mm.mmap(self.t, address, length, prot, flags, None, 0)
+        return do_mmap(self.mm, self.t, address, length, prot, flags)
 
     def munmap(self, address: int, length: int) -> None:
-        self.mm.munmap(address, length)
+        do_munmap(self.mm, address, length)
 
     def map_vdso(self) -> int:
-        return self.mm.map_vdso(self._vdso)
+        address = map_special(self.mm, 0, self._vdso, b"[vdso]", VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
+        self.mm.vdso = address
+        return address
 
     def write(self, address: int, data: bytes) -> None:
         self.mm.write(address, data)
@@ -65,11 +70,11 @@ class _Memory:
 class _Program:
     """A checked program; implements ``kernel.binfmt.Program``."""
 
-    __slots__ = ("_program", "_image", "_opened")
+    __slots__ = ("_program", "_vdso", "_opened")
 
-    def __init__(self, program: binfmt.Program, image: bytes, opened: list[File]) -> None:
+    def __init__(self, program: binfmt.Program, pages: vdso.VdsoPages, opened: list[File]) -> None:
         self._program = program
-        self._image = image
+        self._vdso = pages
         self._opened = opened
 
     @property
@@ -87,7 +92,7 @@ class _Program:
         limit = t.process.rlimits.soft(RLIMIT_STACK)
         random = t.kernel.random.randbytes
         return self._program.commit(
-            _Memory(t, mm, self._image),
+            _Memory(t, mm, self._vdso),
             choose(limit, random if options.aslr else None),
             random(16),
             Credentials(cred.uid, cred.euid, cred.gid, cred.egid, secure),
@@ -103,10 +108,10 @@ class _Program:
 class Loader:
     """Implements ``kernel.binfmt.ProgramLoader`` for ELF and scripts."""
 
-    __slots__ = ("_image",)
+    __slots__ = ("_vdso",)
 
-    def __init__(self) -> None:
-        self._image = vdso.image()
+    def __init__(self, frames: Frames) -> None:
+        self._vdso = vdso.VdsoPages(frames)
 
     def prepare(
         self, t: Thread, file: File, filename: bytes, argv: Sequence[bytes], envp: Sequence[bytes], inaccessible: bool
@@ -127,4 +132,4 @@ class Loader:
             for one in opened:
                 one.drop()
             raise
-        return _Program(program, self._image, opened)
+        return _Program(program, self._vdso, opened)

@@ -127,6 +127,7 @@ class Machine:
         from emu.engine import Engine
         from emu.unicorn_abi import MachineError
         from syscalls.families import table
+        from syscalls.numbers import NAMES
         from tgid.loading import Loader
 
         self.config = config
@@ -148,6 +149,7 @@ class Machine:
         kernel.console = console
         self.table = table()
         kernel.calls = self.table.calls(kernel.unknown_call)
+        kernel.call_names = NAMES
         self.launch: boot.Launch | None = None
 
     def say(self, line: str) -> None:
