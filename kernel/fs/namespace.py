@@ -5,7 +5,7 @@ CLONE_FS shares one such object; fork and unshare(CLONE_FS) copy it.
 
 from __future__ import annotations
 
-from kernel.fs.mount import IdSource, Mount, MountNamespace, Path, copy_tree
+from kernel.fs.mount import MountNamespace, Path, cross
 
 
 class FsContext:
@@ -24,23 +24,14 @@ class FsContext:
         return FsContext(self.root, self.cwd, self.umask)
 
     def hold(self) -> FsContext:
-        """Count one more user and return self (CLONE_FS)."""
+        """Count one more user and return self."""
         self.users += 1
         return self
 
     def put(self) -> None:
-        """Count one user less."""
+        """One user less."""
         self.users -= 1
 
     def enter(self, namespace: MountNamespace) -> None:
-        """Move root and working directory to the root of a mount namespace (mntns_install)."""
-        self.root = self.cwd = Path(namespace.root, namespace.root.root)
-
-
-def copy_namespace(old: MountNamespace, fs: FsContext | None, ids: IdSource, inum: int, user_ns: object) -> MountNamespace:
-    """Return a copy of a mount namespace; root and cwd of ``fs`` move over into it (copy_mnt_ns)."""
-    copies: dict[Mount, Mount] = copy_tree(old.root, ids)
-    if fs is not None:
-        fs.root = Path(copies.get(fs.root.mount, fs.root.mount), fs.root.dentry)
-        fs.cwd = Path(copies.get(fs.cwd.mount, fs.cwd.mount), fs.cwd.dentry)
-    return MountNamespace(copies[old.root], inum, user_ns)
+        """Stand at the root of a mount namespace (mntns_install)."""
+        self.root = self.cwd = Path(*cross(namespace.root, namespace.root.root))

@@ -1,0 +1,205 @@
+"""File locks: POSIX record locks, open-file-description locks and flock (fs/locks.c).
+
+Three kinds, two owners: a POSIX lock belongs to the descriptor table (so to the process, and closing *any* descriptor of
+the file drops it), an OFD lock and a flock to the open file.  POSIX and OFD locks are ranges of one space and conflict
+with each other; flock lives by itself.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kernel.errno import Errno
+from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
+
+if TYPE_CHECKING:
+    from kernel.fs.fdtable import FdTable
+    from kernel.fs.file import File
+    from kernel.task import Process
+
+F_RDLCK = 0
+F_WRLCK = 1
+F_UNLCK = 2
+
+LOCK_SH = 1
+LOCK_EX = 2
+LOCK_NB = 4
+LOCK_UN = 8
+
+OFFSET_MAX = (1 << 63) - 1
+
+
+class RecordLock:
+    """A lock on bytes start..end (inclusive).  ``owner`` is an FdTable or a File; ``process`` who made it, None for OFD."""
+
+    __slots__ = ("start", "end", "kind", "owner", "process")
+
+    def __init__(self, start: int, end: int, kind: int, owner: object, process: Process | None) -> None:
+        self.start = start
+        self.end = end
+        self.kind = kind
+        self.owner = owner
+        self.process = process
+
+    def conflicts(self, other: RecordLock) -> bool:
+        """Tell whether both cannot hold at once."""
+        return (
+            self.owner is not other.owner
+            and self.start <= other.end
+            and other.start <= self.end
+            and F_WRLCK in (self.kind, other.kind)
+        )
+
+    def part(self, start: int, end: int) -> RecordLock:
+        """Return the same lock on another range."""
+        return RecordLock(start, end, self.kind, self.owner, self.process)
+
+
+class LockGraph:
+    """Who waits for whose POSIX lock, in the whole machine: what deadlock detection looks at."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting: dict[object, object] = {}
+
+    def would_deadlock(self, owner: object, blocker: object) -> bool:
+        """Tell whether ``owner`` waiting for ``blocker`` would close a circle (posix_locks_deadlock)."""
+        at: object | None = blocker
+        for _ in range(10):
+            if at is owner:
+                return True
+            at = self.waiting.get(at)
+            if at is None:
+                return False
+        return False
+
+
+class FileLocks:
+    """The locks on one inode; ``queue`` is woken when one goes."""
+
+    __slots__ = ("records", "flocks", "queue")
+
+    def __init__(self) -> None:
+        self.records: list[RecordLock] = []
+        self.flocks: dict[File, int] = {}
+        self.queue = WaitQueue()
+
+    # -- ranges -----------------------------------------------------------------------------------------------------
+    def conflict(self, lock: RecordLock) -> RecordLock | None:
+        """Return the first lock that keeps ``lock`` from being set."""
+        for other in self.records:
+            if other.conflicts(lock):
+                return other
+        return None
+
+    def apply(self, lock: RecordLock) -> None:
+        """Set (or with F_UNLCK clear) a range for its owner; own locks in the way are cut, equal neighbours merged."""
+        kept: list[RecordLock] = []
+        start, end = lock.start, lock.end
+        for other in self.records:
+            if other.owner is not lock.owner or other.end < start - 1 or other.start > end + 1:
+                kept.append(other)
+            elif other.kind == lock.kind:
+                start, end = min(start, other.start), max(end, other.end)
+            elif other.end < lock.start or other.start > lock.end:
+                kept.append(other)
+            else:
+                if other.start < lock.start:
+                    kept.append(other.part(other.start, lock.start - 1))
+                if other.end > lock.end:
+                    kept.append(other.part(lock.end + 1, other.end))
+        if lock.kind != F_UNLCK:
+            kept.append(lock.part(start, end))
+        kept.sort(key=lambda item: item.start)
+        self.records = kept
+        self.queue.wake_all()
+
+    def set(self, lock: RecordLock) -> None:
+        """Set a range lock now.  EAGAIN if another owner's is in the way (F_SETLK, F_OFD_SETLK)."""
+        if lock.kind != F_UNLCK and self.conflict(lock) is not None:
+            raise Errno.EAGAIN
+        self.apply(lock)
+
+    def set_waiting(self, lock: RecordLock, graph: LockGraph) -> Blocking[int]:
+        """Set a range lock, sleeping while another is in the way (F_SETLKW).  EDEADLK (POSIX locks only), ERESTARTSYS."""
+        posix = lock.process is not None
+        while True:
+            blocker = self.conflict(lock)
+            if blocker is None:
+                self.apply(lock)
+                return 0
+            if posix:
+                if graph.would_deadlock(lock.owner, blocker.owner):
+                    raise Errno.EDEADLK
+                graph.waiting[lock.owner] = blocker.owner
+            try:
+                reason = yield Block("fcntl_setlk", self.queue, who=partial(holder, blocker))
+            finally:
+                graph.waiting.pop(lock.owner, None)
+            if reason is Wakeup.SIGNAL:
+                raise Errno.ERESTARTSYS
+
+    def release_posix(self, files: FdTable) -> None:
+        """Drop what a process holds (locks_remove_posix)."""
+        kept = [lock for lock in self.records if lock.owner is not files]
+        if len(kept) != len(self.records):
+            self.records = kept
+            self.queue.wake_all()
+
+    def release_file(self, file: File) -> None:
+        """Drop what an open file holds (locks_remove_file)."""
+        kept = [lock for lock in self.records if lock.owner is not file]
+        if len(kept) != len(self.records) or file in self.flocks:
+            self.records = kept
+            self.flocks.pop(file, None)
+            self.queue.wake_all()
+
+    # -- flock ------------------------------------------------------------------------------------------------------
+    def flock(self, file: File, operation: int) -> None:
+        """Set, change or drop the flock of an open file.  EAGAIN if another is in the way.
+
+        A change of kind first gives up the old lock (flock(2): conversion is not atomic).
+        """
+        if operation == LOCK_UN:
+            if self.flocks.pop(file, None) is not None:
+                self.queue.wake_all()
+            return
+        held = self.flocks.get(file)
+        if held == operation:
+            return
+        if held is not None:
+            del self.flocks[file]
+            self.queue.wake_all()
+        if self.flocks and (operation == LOCK_EX or LOCK_EX in self.flocks.values()):
+            raise Errno.EAGAIN
+        self.flocks[file] = operation
+
+    def flock_waiting(self, file: File, operation: int) -> Blocking[int]:
+        """flock, sleeping while another is in the way."""
+        while True:
+            try:
+                self.flock(file, operation)
+                return 0
+            except Errno.EAGAIN:
+                pass
+            if (yield Block("flock_lock_inode_wait", self.queue)) is Wakeup.SIGNAL:
+                raise Errno.ERESTARTSYS
+
+
+def holder(lock: RecordLock) -> str:
+    """Say who holds a lock, for the wait graph."""
+    if lock.process is None:
+        return "the holder of an open-file-description lock"
+    return f"process {lock.process.tgid}, which holds the record lock"
+
+
+def file_locks(file: File) -> FileLocks:
+    """Return the locks of the inode of ``file``.  EBADF for files that cannot be locked."""
+    inode = file.inode()
+    if inode is None:
+        raise Errno.EBADF
+    if inode.locks is None:
+        inode.locks = FileLocks()
+    return inode.locks

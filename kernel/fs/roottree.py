@@ -1,0 +1,120 @@
+"""The tree a machine starts with: root, /dev, /dev/shm, /proc, /sys, and the user's binds.
+
+The root is a directory of the host, read-only, under a layer in memory.  Nothing else of the host can be reached, except
+what the user binds: ``Bind(source, target, writable)`` shows one more directory of the host, and writes reach it only if
+the user said so.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from kernel.errno import Errno
+from kernel.fs.devfs import make_devfs, register_drivers
+from kernel.fs.hostfs import HostFs
+from kernel.fs.hosttree import HostTree
+from kernel.fs.inode import S_IFDIR, S_IFREG, Dentry, FileSystem
+from kernel.fs.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME, Mount, MountNamespace, Path, cross
+from kernel.fs.overlay import OverlayFs
+from kernel.fs.pagecache import PageCache
+from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs
+from kernel.fs.vfs import Vfs
+
+
+class Bind(NamedTuple):
+    """A directory of the host shown in the guest: host path, guest path, whether writes go through."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
+    """Return the initial mount namespace over ``host_root`` with /dev and /dev/shm; /proc is added by ``mount_at``.
+
+    Raises OSError if ``host_root`` cannot be opened.
+    """
+    register_drivers(vfs)
+    memory = vfs.pool.limit << 12
+    overlay = OverlayFs(vfs, HostTree(host_root), memory // 2)
+    root = Mount(overlay, overlay.root, MS_RELATIME, b"overlay", vfs.ids.new_mount_id())
+    namespace = MountNamespace(root, inum, vfs.ids)
+    mount_at(vfs, namespace, b"/dev", make_devfs(vfs), MS_NOSUID | MS_RELATIME, b"devtmpfs")
+    mount_at(vfs, namespace, b"/dev/shm", TmpFs(vfs, memory // 2), MS_NOSUID | MS_NODEV | MS_RELATIME, b"tmpfs")
+    # The host's sysfs describes the host, and there is none of our own: an empty directory is the honest answer.
+    sysfs = TmpFs(vfs, 0, 0o555, type_=b"sysfs")
+    sysfs.read_only = True
+    mount_at(vfs, namespace, b"/sys", sysfs, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, b"sysfs")
+    return namespace
+
+
+def mount_at(vfs: Vfs, namespace: MountNamespace, target: bytes, fs: FileSystem, flags: int, source: bytes) -> Mount:
+    """Mount ``fs`` at an absolute path, making missing directories (in memory)."""
+    mount = Mount(fs, fs.root, flags, source, vfs.ids.new_mount_id())
+    mount.attach(make_directories(namespace, target))
+    return mount
+
+
+def make_directories(namespace: MountNamespace, target: bytes) -> Path:
+    """Walk to an absolute path before there is any process, making missing directories.
+
+    Links are not followed.  Raises ENOTDIR if something on the way is no directory.
+    """
+    mount, dentry = namespace.root, namespace.root.root
+    for name in target.split(b"/"):
+        if name in (b"", b"."):
+            continue
+        if name == b"..":
+            raise Errno.EINVAL
+        directory = dentry.inode
+        try:
+            child = directory.lookup(dentry, name)
+        except Errno.ENOENT:
+            if not isinstance(directory, TmpDir):
+                raise
+            fs = directory.fs
+            assert isinstance(fs, TmpFs)
+            inode = TmpDir(fs, fs.new_ino(), S_IFDIR | 0o755)
+            child = directory.entries[name] = Dentry(name, dentry, inode)
+            directory.count_subdir(1)
+        if not child.inode.is_dir:
+            raise Errno.ENOTDIR
+        mount, dentry = cross(mount, child)
+    return Path(mount, dentry)
+
+
+def bind(vfs: Vfs, namespace: MountNamespace, what: Bind) -> Mount:
+    """Mount a directory or file of the host.  Raises OSError if it cannot be opened, ENOTDIR, EINVAL for a bad target.
+
+    The source is named by the user of the machine, so its own path is resolved by the host.
+    """
+    source = os.path.realpath(what.source)
+    flags = MS_NOSUID | MS_NODEV | MS_RELATIME | (0 if what.writable else MS_RDONLY)
+    target = os.fsencode(what.target)
+    if os.path.isdir(source):
+        return mount_at(vfs, namespace, target, HostFs(vfs, HostTree(source, what.writable)), flags, os.fsencode(what.source))
+    directory, name = os.path.split(source)
+    fs = HostFs(vfs, HostTree(directory, what.writable), os.fsencode(name))
+    above, _, last = target.rpartition(b"/")
+    place = make_directories(namespace, above)
+    try:
+        dentry = place.dentry.inode.lookup(place.dentry, last)
+    except Errno.ENOENT:
+        # Something must be there to mount on.
+        dentry = add_file(place.dentry, last)
+    mount = Mount(fs, fs.root, flags, os.fsencode(what.source), vfs.ids.new_mount_id())
+    mount.attach(Path(place.mount, dentry))
+    return mount
+
+
+def add_file(here: Dentry, name: bytes) -> Dentry:
+    """Make an empty file in a directory in memory."""
+    directory = here.inode
+    if not isinstance(directory, TmpDir):
+        raise Errno.ENOENT
+    fs = directory.fs
+    assert isinstance(fs, TmpFs)
+    inode = TmpFile(fs, fs.new_ino(), S_IFREG | 0o644, 0, 0, PageCache(fs.pool))
+    dentry = directory.entries[name] = Dentry(name, here, inode)
+    return dentry
