@@ -78,3 +78,6 @@ RUSAGE = Struct(
 WAITID_INFO = Struct(
     "siginfo_t", ("si_signo", "i"), ("si_errno", "i"), ("si_code", "i"), ("pad", "4x"), ("si_pid", "i"), ("si_uid", "I"), ("si_status", "i")
 )
+
+BY_NAME: dict[str, Struct] = {value.name: value for value in list(globals().values()) if isinstance(value, Struct)}
+"""C name -> layout, for the tracer."""
