@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from kernel.errno import Errno
-from kernel.hardware import PAGE_MASK, USER_TOP
+from kernel.hardware import PAGE_MASK, PAGE_SIZE, USER_TOP
 from loader import elf, script
 from loader.elf import ET_DYN, ET_EXEC, PF_R, PF_W, PF_X, PT_LOAD, U64, Ehdr, Phdr, page_align, page_start
 from loader.layout import ET_DYN_BASE, Layout
@@ -112,13 +112,11 @@ class Program(NamedTuple):
     """A program that may be started: the result of ``prepare``.
 
     ``program.file`` is what /proc/PID/exe names and what set-id bits are taken from (of a script: the interpreter's).
-    ``interpreter_name`` is the script interpreter that is run, the executed path itself for a program.
     """
 
     program: Object
     interpreter: Object | None
     strings: Strings
-    interpreter_name: bytes
     executable_stack: bool
 
     def commit(
@@ -156,7 +154,7 @@ class Program(NamedTuple):
         moved = ehdr.type == ET_DYN and self.interpreter is None
         brk = page_align(ET_DYN_BASE if moved else mapped.brk)
         if layout.randomized:
-            brk += layout.brk_offset if moved else layout.brk_offset + 4096
+            brk += layout.brk_offset if moved else layout.brk_offset + PAGE_SIZE
         memory.set_brk(brk)
         return Image(
             entry=entry,
@@ -204,7 +202,7 @@ def prepare(
         head = file.read_at(0, script.BUF_SIZE)
         shebang = script.parse(head)
         if shebang is None:
-            return _prepare_elf(file, head, strings, name, open_exec)
+            return _prepare_elf(file, head, strings, open_exec)
         if path_inaccessible:
             raise Errno.ENOENT("the script's path is on a close-on-exec descriptor")
         strings = strings._replace(argv=shebang.rewrite(strings.argv, name))
@@ -230,7 +228,7 @@ def _open_named(open_exec: OpenExec, path: bytes) -> ExecFile:
         raise type(error)(f"interpreter {path.decode(errors='backslashreplace')!r} cannot be opened") from None
 
 
-def _prepare_elf(file: ExecFile, head: bytes, strings: Strings, name: bytes, open_exec: OpenExec) -> Program:
+def _prepare_elf(file: ExecFile, head: bytes, strings: Strings, open_exec: OpenExec) -> Program:
     """The checks of ``load_elf_binary`` up to ``begin_new_exec``, in its order."""
     ehdr = elf.parse_ehdr(head.ljust(elf.EHDR.size, b"\0"))
     wrong = elf.complaint(ehdr)
@@ -241,7 +239,7 @@ def _prepare_elf(file: ExecFile, head: bytes, strings: Strings, name: bytes, ope
     phdrs = elf.read_phdrs(file, ehdr)
     path = elf.interpreter_path(file, phdrs)
     interpreter = None if path is None else _prepare_interpreter(_open_named(open_exec, path))
-    return Program(Object(file, ehdr, phdrs), interpreter, strings, name, elf.executable_stack(phdrs))
+    return Program(Object(file, ehdr, phdrs), interpreter, strings, elf.executable_stack(phdrs))
 
 
 def _prepare_interpreter(file: ExecFile) -> Object:
@@ -349,7 +347,7 @@ def _load_bias(memory: Memory, program: Object, first: Phdr, total: int, interpr
     alignment = elf.maximum_alignment(program.phdrs)
     if interpreted:
         base, flag = layout.dyn_base, MAP_FIXED_NOREPLACE
-    elif alignment > PAGE_MASK + 1:
+    elif alignment > PAGE_SIZE:
         base, flag = _map_segment(memory, program.file, 0, first, MAP_PRIVATE, total), MAP_FIXED_NOREPLACE
         with suppress(Errno.EINVAL):
             memory.munmap(base, page_align(total))

@@ -59,7 +59,8 @@ class ProcessMemory:
         """Map the vDSO into a free place."""
         if self.vdso is None:
             return 0
-        return map_special(self.mm, 0, self.vdso, b"[vdso]", VDSO_FLAGS)
+        self.mm.vdso = map_special(self.mm, 0, self.vdso, b"[vdso]", VDSO_FLAGS)
+        return self.mm.vdso
 
     def write(self, address: int, data: bytes) -> None:
         """Store as the program itself would."""
@@ -67,4 +68,4 @@ class ProcessMemory:
 
     def set_brk(self, start: int) -> None:
         """Let the heap start, empty, at ``start``."""
-        self.mm.start_brk = self.mm.brk = start
+        self.mm.set_brk(start)

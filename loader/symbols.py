@@ -39,7 +39,8 @@ class SymbolTable:
                 if not isinstance(section, SymbolTableSection):
                     continue
                 for entry in section.iter_symbols():
-                    if entry["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT") and entry["st_shndx"] not in ("SHN_UNDEF", "SHN_ABS"):
+                    placed = entry["st_shndx"] not in ("SHN_UNDEF", "SHN_ABS")
+                    if placed and entry["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT"):
                         found[entry["st_value"]] = Symbol(entry["st_value"], entry["st_size"], entry.name)
         except (ELFError, ConstructError, ValueError, KeyError, IndexError, AttributeError, OverflowError, TypeError):
             # pyelftools trusts the section headers; whatever it read before they proved wrong is kept.

@@ -77,6 +77,7 @@ class FakeMemory:
         self.pages: dict[int, bytearray] = {}
         self.brk = 0
         self.min_address = 0
+        self.overcommit = OVERCOMMIT
 
     def set_mmap_base(self, address: int) -> None:
         self.base = address
@@ -85,7 +86,7 @@ class FakeMemory:
         assert address % PAGE_SIZE == 0
         assert length % PAGE_SIZE == 0
         assert 0 < length < 1 << 64
-        if length > USER_TOP or (prot & PROT_WRITE and length > OVERCOMMIT):
+        if length > USER_TOP or (prot & PROT_WRITE and length > self.overcommit):
             raise Errno.ENOMEM
         if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
             if address > USER_TOP - length:

@@ -13,15 +13,18 @@ from typing import Any
 
 import pytest
 from emu_world import World
-from loader_machine import CODE_AT, RANDOM, ElfSpec, interp_header, load_segment
+from hypothesis import HealthCheck, given, settings
+from loader_machine import CODE_AT, RANDOM, BytesFile, Disk, ElfSpec, FakeMemory, commit, interp_header, load_segment
+from test_loader_fuzz import INTERP, LINKER, MUTATION, Mutation, patched
 
 from kernel.errno import Errno
 from kernel.fs.file import O_RDONLY, File, PageSource
 from kernel.fs.pagecache import PageCache, PagePool
-from kernel.hardware import Trap
+from kernel.hardware import PAGE_SHIFT, Trap
 from kernel.mm.address_space import AddressSpace
 from kernel.mm.memory import Memory
 from kernel.mm.mmap import do_brk
+from kernel.mm.vma import VM_EXEC, VM_READ, VM_WRITE
 from loader import elf, vdso
 from loader.binfmt import ExecFile, Image, prepare
 from loader.layout import choose
@@ -205,6 +208,64 @@ def test_failed_commit_leaves_nothing_behind(machine: Machine) -> None:
         mm.put()
     assert machine.memory.free == free
     assert file.file.refs == 1
+
+
+def spans(areas: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Join neighbours with equal protection: whether two mappings are one area is not the loader's business."""
+    joined: list[tuple[int, int, int]] = []
+    for start, end, prot in areas:
+        if joined and joined[-1][1] == start and joined[-1][2] == prot:
+            joined[-1] = (joined[-1][0], end, prot)
+        else:
+            joined.append((start, end, prot))
+    return joined
+
+
+@settings(
+    max_examples=400,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(MUTATION)
+def test_mutated_programs_fare_the_same_in_both_address_spaces(machine: Machine, mutation: Mutation) -> None:
+    base, patches, linker_patches, cut, _ = mutation
+    data = patched(base, patches)[:cut]
+    linker = patched(LINKER, linker_patches)
+    simple = Disk({INTERP: BytesFile(linker)})
+    machine.disk[INTERP] = Executable(machine, linker)
+    file = Executable(machine, data)
+    try:
+        program = prepare(BytesFile(data), b"/prog", (b"prog",), (), STACK_LIMIT, simple.open_exec)
+    except Errno as error:
+        with pytest.raises(type(error)):
+            prepare(file, b"/prog", (b"prog",), (), STACK_LIMIT, machine.open_exec)
+        return
+    real = prepare(file, b"/prog", (b"prog",), (), STACK_LIMIT, machine.open_exec)
+    expected: Image | None
+    memory = FakeMemory()
+    memory.overcommit = machine.memory.total << PAGE_SHIFT
+    try:
+        expected = commit(program, memory)
+    except Errno:
+        expected = None
+    mm = AddressSpace(machine.kernel)
+    target = ProcessMemory(machine.thread, mm, machine.vdso)
+    got: Image | None
+    try:
+        got = real.commit(target, choose(STACK_LIMIT, None), RANDOM, Credentials(), Processor(), STACK_LIMIT)
+    except Errno:
+        got = None
+    assert got == expected
+    if got is not None:
+        ours = [(area.start, area.end, area.flags & (VM_READ | VM_WRITE | VM_EXEC)) for area in mm.areas.areas]
+        assert spans(ours) == spans([(vma.start, vma.end, vma.prot) for vma in memory.vmas])
+        assert mm.read(got.sp, 8) == memory.read(got.sp, 8)
+    mm.put()
+    for one in (file, machine.disk[INTERP]):
+        assert isinstance(one.file, CachedFile)
+        one.file.cache.truncate(0)
 
 
 CHECK = r"""
