@@ -128,7 +128,7 @@ class Machine:
         from emu.unicorn_abi import MachineError
         from syscalls.families import table
         from syscalls.numbers import NAMES
-        from tgid.loading import Loader
+        from loader.exec import Loader
 
         self.config = config
         self.console = console

@@ -8,12 +8,11 @@ from kernel.fs.exec import open_exec
 from kernel.fs.file import File
 from kernel.hardware import Frames
 from kernel.mm.address_space import AddressSpace
-from kernel.mm.mmap import do_mmap, do_munmap, map_special, set_mmap_base
-from kernel.mm.vma import VM_EXEC, VM_MAYEXEC, VM_MAYREAD, VM_MAYWRITE, VM_READ
 from kernel.rlimit import RLIMIT_STACK
 from kernel.task import Thread
 from loader import binfmt, vdso
 from loader.layout import choose
+from loader.memory import ProcessMemory
 from loader.stack import Credentials, Processor
 
 AT_FDCWD = -100
@@ -31,40 +30,6 @@ class _File:
 
     def read_at(self, offset: int, size: int) -> bytes:
         return self.file.pread(self.t, size, offset) if offset < self.size else b""
-
-
-class _Memory:
-    """The new address space as the loader sees it."""
-
-    __slots__ = ("t", "mm", "_vdso")
-
-    def __init__(self, t: Thread, mm: AddressSpace, pages: vdso.VdsoPages) -> None:
-        self.t = t
-        self.mm = mm
-        self._vdso = pages
-
-    def set_mmap_base(self, address: int) -> None:
-        set_mmap_base(self.mm, address)
-
-    def mmap_file(self, address: int, length: int, prot: int, flags: int, file: _File, offset: int) -> int:
-        return do_mmap(self.mm, self.t, address, length, prot, flags, file.file, offset)
-
-    def mmap_anonymous(self, address: int, length: int, prot: int, flags: int) -> int:
-        return do_mmap(self.mm, self.t, address, length, prot, flags)
-
-    def munmap(self, address: int, length: int) -> None:
-        do_munmap(self.mm, address, length)
-
-    def map_vdso(self) -> int:
-        address = map_special(self.mm, 0, self._vdso, b"[vdso]", VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
-        self.mm.vdso = address
-        return address
-
-    def write(self, address: int, data: bytes) -> None:
-        self.mm.write(address, data)
-
-    def set_brk(self, start: int) -> None:
-        self.mm.set_brk(start)
 
 
 class _Program:
@@ -92,7 +57,7 @@ class _Program:
         limit = t.process.rlimits.soft(RLIMIT_STACK)
         random = t.kernel.random.randbytes
         return self._program.commit(
-            _Memory(t, mm, self._vdso),
+            ProcessMemory(t, mm, self._vdso),
             choose(limit, random if options.aslr else None),
             random(16),
             Credentials(cred.uid, cred.euid, cred.gid, cred.egid, secure),
