@@ -20,7 +20,7 @@ from kernel.errno import Errno
 from kernel.exit import TaskDead, oops
 from kernel.hardware import OutOfFrames, Trap
 from kernel.signal_deliver import exit_to_user_mode
-from kernel.signal_send import exception, fatal_signal_pending, force_fault
+from kernel.signal_send import fatal_signal_pending
 from kernel.task import (
     DISK_SLEEP,
     RUNNING,
@@ -31,6 +31,7 @@ from kernel.task import (
     WORK_TRACE,
     Thread,
 )
+from kernel.traps import exception, force_fault
 from kernel.waitqueue import INTERRUPTIBLE, KILLABLE, UNINTERRUPTIBLE, Block, Blocking, Wakeup
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class Scheduler:
                     force_fault(t, failure, cpu.error_code)
             elif trap == Trap.EXCEPTION:
                 t.syscall_nr = -1
-                exception(t, cpu.vector)
+                exception(t, cpu.vector, cpu.error_code)
             elif trap == Trap.INT80:
                 t.syscall_nr = -1
                 state.rax = _MASK + 1 - Errno.ENOSYS.number

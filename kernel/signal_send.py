@@ -31,6 +31,7 @@ from kernel.signal import (
     SIGRTMIN,
     SIGSEGV,
     STOP_MASK,
+    SYNCHRONOUS_MASK,
     SigAction,
     SigInfo,
     SigPending,
@@ -96,6 +97,39 @@ def flush_signals(process: Process, mask: int) -> None:
     process.shared_pending.flush(mask)
     for t in process.threads:
         t.pending.flush(mask)
+
+
+def dequeue_signal(t: Thread, wanted: int) -> SigInfo | None:
+    """Take the next pending signal of the set ``wanted``, the thread's own before the process's (dequeue_signal)."""
+    pending = t.pending
+    signo = pending.next_signal(~wanted)
+    if not signo:
+        pending = t.process.shared_pending
+        signo = pending.next_signal(~wanted)
+        if not signo:
+            recalc_sigpending(t)
+            return None
+    info = pending.collect(signo)
+    recalc_sigpending(t)
+    if STOP_MASK >> (signo - 1) & 1:
+        # Remembered until the stop begins, so that a SIGCONT in between cancels it.
+        t.jobctl |= JOBCTL_STOP_DEQUEUED
+    return info
+
+
+def dequeue_synchronous_signal(t: Thread) -> SigInfo | None:
+    """Take the signal the current instruction raised, so that its handler's frame shows that instruction."""
+    pending = t.pending
+    ready = pending.mask & ~t.blocked & SYNCHRONOUS_MASK
+    if not ready:
+        return None
+    for entry in pending.queue:
+        info = entry.info
+        if info.code > SI_USER and ready >> (info.signo - 1) & 1:
+            found = pending.collect(info.signo)
+            recalc_sigpending(t)
+            return found
+    return None
 
 
 # -- siginfo ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,229 @@
+"""Delivering signals: what happens to a thread on its way back to user mode (get_signal, arch_do_signal_or_restart).
+
+``exit_to_user_mode`` is called by the run loop whenever ``Thread.work`` is set.  One pass runs task work, takes one signal
+and acts on it: a handler is called by building a frame (``sigframe``); the default action stops or ends the process; and
+if there is none, the temporary signal mask of calls like sigsuspend ends.
+
+An interrupted system call left one of the ERESTART codes in RAX.  Which becomes EINTR and which repeats the call:
+
+=====================  ===========================  ==================  ==============================
+result                 no handler runs              handler             handler with SA_RESTART
+=====================  ===========================  ==================  ==============================
+ERESTARTSYS            repeat                       EINTR               repeat
+ERESTARTNOINTR         repeat                       repeat              repeat
+ERESTARTNOHAND         repeat                       EINTR               EINTR
+ERESTART_RESTARTBLOCK  restart_syscall(2)           EINTR               EINTR
+=====================  ===========================  ==================  ==============================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.errno import Errno
+from kernel.exit import do_group_exit
+from kernel.hardware import OutOfFrames
+from kernel.jobctl import do_signal_stop, is_orphaned_pgrp, notify_continued
+from kernel.rlimit import RLIMIT_CORE
+from kernel.sigframe import KSignal, setup_frame
+from kernel.signal import (
+    COREDUMP_MASK,
+    IGNORE_MASK,
+    KERNEL_ONLY_MASK,
+    KILL_MASK,
+    SA_IMMUTABLE,
+    SA_NODEFER,
+    SA_RESETHAND,
+    SA_RESTART,
+    SIG_DFL,
+    SIG_IGN,
+    SIGKILL,
+    SIGSTOP,
+    SS_AUTODISARM,
+    STOP_MASK,
+    SigAltStack,
+    SigInfo,
+)
+from kernel.signal_send import (
+    JOBCTL_STOP_PENDING,
+    JOBCTL_TRAP_MASK,
+    clear_jobctl_pending,
+    dequeue_signal,
+    dequeue_synchronous_signal,
+    force_sigsegv,
+    recalc_sigpending,
+    restore_user_sigmask,
+    set_current_blocked,
+)
+from kernel.task import WORK_RESTORE_MASK, WORK_RESUME, WORK_SIGNAL
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+    from kernel.waitqueue import Blocking
+
+_EXIT_WORK = WORK_SIGNAL | WORK_RESUME | WORK_RESTORE_MASK
+_BIAS = 1 << 64
+_EINTR = _BIAS - Errno.EINTR.number
+_ERESTARTSYS = _BIAS - Errno.ERESTARTSYS.number
+_ERESTARTNOINTR = _BIAS - Errno.ERESTARTNOINTR.number
+_ERESTARTNOHAND = _BIAS - Errno.ERESTARTNOHAND.number
+_ERESTART_RESTARTBLOCK = _BIAS - Errno.ERESTART_RESTARTBLOCK.number
+NR_RESTART_SYSCALL = 219
+
+MIN_COREDUMP = 4096
+"""RLIMIT_CORE below this means no core file (min_coredump of the ELF format)."""
+SUID_DUMP_USER = 1
+
+
+def exit_to_user_mode(t: Thread) -> Blocking[None] | None:
+    """Do what ``t.work`` asks for before user mode is entered (exit_to_user_mode_loop).
+
+    Returns None if there is nothing to do, else a generator that does one round; the caller looks at ``t.work`` again
+    afterwards.
+    """
+    return _work(t) if t.work & _EXIT_WORK else None
+
+
+def _work(t: Thread) -> Blocking[None]:
+    if t.work & WORK_RESUME:
+        t.work &= ~WORK_RESUME
+        work, t.task_work = t.task_work, []
+        for call in work:
+            call(t)
+    if t.work & (WORK_SIGNAL | WORK_RESTORE_MASK):
+        signal = (yield from get_signal(t)) if t.work & WORK_SIGNAL else None
+        if signal is None:
+            _restart_without_handler(t)
+            restore_user_sigmask(t)
+        else:
+            handle_signal(t, signal)
+
+
+# -- choosing what to do ----------------------------------------------------------------------------------------------
+def get_signal(t: Thread) -> Blocking[KSignal | None]:
+    """Take signals and perform default actions until a handler is to be run (returned) or none is left (None).
+
+    Does not return if the process is to end.
+    """
+    process = t.process
+    while True:
+        # Every stopped thread comes here after it was woken: the first one reports the continuation.
+        if process.cld_continued or process.cld_stopped:
+            notify_continued(t)
+        if process.group_exit or process.group_exec_task is not None:
+            t.pending.mask &= ~KILL_MASK
+            yield from do_group_exit(t, SIGKILL)
+        if t.jobctl & JOBCTL_STOP_PENDING and (yield from do_signal_stop(t, 0)):
+            continue
+        if t.jobctl & JOBCTL_TRAP_MASK:
+            yield from jobctl_trap(t)
+            continue
+        info = dequeue_synchronous_signal(t) or dequeue_signal(t, ~t.blocked)
+        if info is None:
+            recalc_sigpending(t)
+            return None
+        actions = t.sighand.actions
+        if t.ptrace and info.signo != SIGKILL and not actions[info.signo].flags & SA_IMMUTABLE:
+            reported = yield from ptrace_signal(t, info)
+            if reported is None:
+                continue
+            info = reported
+        signo = info.signo
+        action = actions[signo]
+        if action.handler == SIG_IGN:
+            continue
+        watch = t.kernel.watch
+        if watch is not None:
+            watch.signal(t, info)
+        if action.handler != SIG_DFL:
+            if action.flags & SA_RESETHAND:
+                actions[signo] = action._replace(handler=SIG_DFL)
+            return KSignal(info, action)
+        bit = 1 << (signo - 1)
+        if bit & IGNORE_MASK:
+            continue
+        # An init gets no signals it does not want; a SIGKILL or SIGSTOP that came this far is from an ancestor.
+        if process.unkillable and not bit & KERNEL_ONLY_MASK:
+            continue
+        if bit & STOP_MASK:
+            # POSIX 11.1.4: terminal stops do nothing in an orphaned process group; SIGSTOP always works.
+            if signo == SIGSTOP or not is_orphaned_pgrp(process.pgrp):
+                yield from do_signal_stop(t, signo)
+            continue
+        yield from do_group_exit(t, signo | core_flag(t, signo))
+
+
+def core_flag(t: Thread, signo: int) -> int:
+    """Return the core-dump bit of the wait status if the death by ``signo`` dumps core (do_coredump).
+
+    It does if the action says so, the limit leaves room and the process is dumpable.  No file is written.
+    """
+    if not COREDUMP_MASK >> (signo - 1) & 1 or t.process.rlimits.soft(RLIMIT_CORE) < MIN_COREDUMP:
+        return 0
+    return 0x80 if t.mm is not None and t.mm.dumpable == SUID_DUMP_USER else 0
+
+
+def ptrace_signal(t: Thread, info: SigInfo) -> Blocking[SigInfo | None]:
+    """Let the tracer see a signal before it is delivered (signal-delivery-stop, ptrace(2)).
+
+    Returns the signal to go on with: the same, another one, or None to forget it.
+    """
+    yield from ()
+    return info
+
+
+def jobctl_trap(t: Thread) -> Blocking[None]:
+    """Trap for the tracer because of a group stop or PTRACE_INTERRUPT (do_jobctl_trap); nobody traces: forget it."""
+    yield from ()
+    clear_jobctl_pending(t, JOBCTL_TRAP_MASK)
+
+
+# -- acting on it -----------------------------------------------------------------------------------------------------
+def _repeat(t: Thread, number: int) -> None:
+    """Make the thread execute its ``syscall`` instruction (2 bytes) again with ``number``."""
+    t.cpu.rax = number
+    t.cpu.rip -= 2
+
+
+def _restart_without_handler(t: Thread) -> None:
+    """No handler runs: an interrupted call goes on as if nothing had happened."""
+    if t.syscall_nr < 0:
+        return
+    result = t.cpu.rax
+    if result in (_ERESTARTSYS, _ERESTARTNOINTR, _ERESTARTNOHAND):
+        _repeat(t, t.syscall_nr)
+    elif result == _ERESTART_RESTARTBLOCK:
+        _repeat(t, NR_RESTART_SYSCALL)
+    t.syscall_nr = -1
+
+
+def _restart_for_handler(t: Thread, flags: int) -> None:
+    """A handler is about to run: decide what the interrupted call returns after it."""
+    if t.syscall_nr < 0:
+        return
+    result = t.cpu.rax
+    if result == _ERESTARTNOINTR or (result == _ERESTARTSYS and flags & SA_RESTART):
+        _repeat(t, t.syscall_nr)
+    elif result in (_ERESTARTSYS, _ERESTARTNOHAND, _ERESTART_RESTARTBLOCK):
+        t.cpu.rax = _EINTR
+    t.syscall_nr = -1
+
+
+def handle_signal(t: Thread, signal: KSignal) -> None:
+    """Call a handler: settle the interrupted call, build the frame, block what sa_mask says (handle_signal)."""
+    info, action = signal
+    _restart_for_handler(t, action.flags)
+    temporary = t.work & WORK_RESTORE_MASK
+    try:
+        setup_frame(t, signal, t.saved_blocked if temporary else t.blocked)
+    except (Errno, OutOfFrames):
+        force_sigsegv(t, info.signo)
+        return
+    # signal_delivered()
+    t.work &= ~WORK_RESTORE_MASK
+    mask = t.blocked | action.mask
+    if not action.flags & SA_NODEFER:
+        mask |= 1 << (info.signo - 1)
+    set_current_blocked(t, mask)
+    if t.altstack.flags & SS_AUTODISARM:
+        t.altstack = SigAltStack()
