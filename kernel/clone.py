@@ -169,6 +169,7 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.jobctl = 0
     t.stop_code = 0
     t.trap_frame = (0, 0, 0)
+    t.mempolicy = None
     t.pdeath_signal = 0
     t.vfork_done = None
     t.clear_child_tid = 0
@@ -227,6 +228,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     child.personality = t.personality
     child.timer_slack = t.timer_slack
     child.keep_caps = t.keep_caps
+    child.mempolicy = t.mempolicy
     child.sched = t.sched.fork(kernel)
     child.work = t.work & WORK_TRACE
     child.self_exec_id = t.self_exec_id

@@ -157,6 +157,7 @@ class Thread:
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "syscall_ip", "syscall_name", "restart",
         "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "timer_slack",
         "keep_caps", "sigqueue_uid", "seccomp", "cpu_timers", "io_context", "membarrier", "fault_count", "in_execve",
+        "mempolicy",
         "trap_frame",
     )  # fmt: skip
 
@@ -224,6 +225,8 @@ class Thread:
     no_new_privs: bool
     start_time: int
     personality: int
+    mempolicy: tuple[int, int] | None
+    """set_mempolicy(2): (mode, node mask)."""
 
     @property
     def tid(self) -> int:

@@ -257,11 +257,11 @@ class UserAccess:
         return self.atomic_u32(address, lambda old: new if old == expected else None)
 
     # -- vectors --------------------------------------------------------------------------------------------------
-    def read_iovec(self, address: int, count: int) -> list[tuple[int, int]]:
+    def read_iovec(self, address: int, count: int, check: bool = True) -> list[tuple[int, int]]:
         """Return ``count`` (address, length) pairs of a ``struct iovec`` array (``import_iovec``).
 
         EINVAL: more than UIO_MAXIOV or a negative length.  EFAULT: a buffer outside user space.  The total is cut to
-        MAX_RW_COUNT.
+        MAX_RW_COUNT.  Without ``check`` the buffers are another process's and only the lengths count.
         """
         if not 0 <= count <= UIO_MAXIOV:
             raise Errno.EINVAL
@@ -270,10 +270,12 @@ class UserAccess:
         for base, length in _IOVEC.iter_unpack(self.read(address, 16 * count) if count else b""):
             if length >> 63:
                 raise Errno.EINVAL
-            if base + length > USER_TOP and length:
+            if check and length and base + length > USER_TOP:
                 raise Errno.EFAULT
-            vector.append((base, min(length, left)))
-            left -= min(length, left)
+            if check:
+                length = min(length, left)
+                left -= length
+            vector.append((base, length))
         return vector
 
     def gather(self, vector: Iterable[tuple[int, int]]) -> bytes:

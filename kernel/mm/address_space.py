@@ -51,9 +51,9 @@ class AddressSpace(UserAccess):
 
     ``users``: threads that run in it.  ``rlimits``: those of the process it was made for.  ``total_vm``, ``data_vm``,
     ``exec_vm``, ``stack_vm``, ``locked_vm``, ``hiwater_vm``, ``hiwater_rss`` are pages; ``start_code`` ... ``env_end`` and
-    ``mmap_base`` addresses.  ``exe_file``: /proc/PID/exe, with a reference.  ``auxv``: as in /proc/PID/auxv.  ``binfmt``:
-    name of the loader that made it.  ``def_flags``: VM_* flags new areas get (mlockall).  ``owner_ns``: the user namespace of the exec.
-    ``oom_reaped``: the OOM killer has taken its memory.
+    ``mmap_base`` addresses.  ``exe_file``: /proc/PID/exe, with a reference.  ``auxv``: as in /proc/PID/auxv.
+    ``binfmt``: name of the loader that made it.  ``def_flags``: VM_* flags new areas get (mlockall).  ``owner_ns``: the user
+    namespace of the exec.  ``oom_reaped``: the OOM killer has taken its memory.
     """
 
     __slots__ = (
@@ -209,9 +209,11 @@ class AddressSpace(UserAccess):
         """Tell whether RLIMIT_AS and, for private writable memory, RLIMIT_DATA allow more (``may_expand_vm``)."""
         if self.total_vm + pages > self.rlimits.soft(RLIMIT_AS) >> PAGE_SHIFT:
             return False
-        if flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN) == VM_WRITE:
-            return self.data_vm + pages <= self.rlimits.soft(RLIMIT_DATA) >> PAGE_SHIFT
-        return True
+        return flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN) != VM_WRITE or self.may_expand_data(pages)
+
+    def may_expand_data(self, pages: int) -> bool:
+        """Tell whether RLIMIT_DATA allows ``pages`` more of private writable memory."""
+        return self.data_vm + pages <= self.rlimits.soft(RLIMIT_DATA) >> PAGE_SHIFT
 
     def may_lock(self, pages: int) -> bool:
         """Tell whether RLIMIT_MEMLOCK allows ``pages`` more locked pages; CAP_IPC_LOCK is the caller's business."""
