@@ -26,6 +26,9 @@ class VirtualClock:
 
     __slots__ = ("_now", "_offset")
 
+    virtual = True
+    block_ns = BLOCK_NS
+
     def __init__(self, realtime: int = BOOT_REALTIME_NS) -> None:
         """Start at BOOT_MONOTONIC_NS; ``realtime`` is CLOCK_REALTIME at that moment, in ns since 1970."""
         self._now = BOOT_MONOTONIC_NS
@@ -63,6 +66,9 @@ class RealClock:
     """The host's time; sleeping goes through ``wait`` so that input and signals of the host can end it."""
 
     __slots__ = ("_boot", "_offset", "_wait")
+
+    virtual = False
+    block_ns = BLOCK_NS
 
     def __init__(self, wait: Callable[[float | None], None] | None = None) -> None:
         """``wait(seconds)`` blocks at most that long (None: for ever) and returns early when the host has something

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kernel.clone import link_process, new_process, new_thread
 from kernel.errno import Errno
-from kernel.exec import AT_FDCWD, do_execve
+from kernel.exec import do_execve
 from kernel.exit import do_exit
 from kernel.fs.fdtable import FdTable
+from kernel.fs.inode import MAY_EXEC
 from kernel.fs.namespace import FsContext
+from kernel.fs.path import AT_FDCWD, lookup
 from kernel.nsproxy import NsProxy
 from kernel.pid import Pid, alloc_pid
 from kernel.rlimit import Rlimits
@@ -29,7 +31,6 @@ from kernel.waitqueue import Blocking
 
 if TYPE_CHECKING:
     from kernel.cred import Cred
-    from kernel.hardware import CpuState
     from kernel.kernel import Kernel
     from kernel.tty import Tty
 
@@ -47,7 +48,7 @@ class Launch:
         self.pid = 0
 
 
-def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: FsContext, spaces: NsProxy, cpu: CpuState | None) -> Thread:
+def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: FsContext, spaces: NsProxy) -> Thread:
     """Make a process of one thread without memory; its group and session are the parent's, or its own if it has none."""
     pid = alloc_pid(kernel.root_pid_ns, kernel.next_inum())
     t = new_thread(kernel, pid)
@@ -69,8 +70,7 @@ def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: Fs
     t.fs = fs
     t.nsproxy = spaces
     t.mm = None
-    if cpu is not None:
-        t.cpu = cpu
+    t.cpu = kernel.cpu.new_state()
     t.real_parent = t.parent = parent
     pid.thread = t
     kernel.charge_task(t)
@@ -108,8 +108,21 @@ def _main_of_launcher(t: Thread, launch: Launch) -> Blocking[NoReturn]:
     return (yield from do_exit(t, 0))
 
 
-def _main_of_program(t: Thread, launch: Launch, paths: Sequence[bytes], argv: Sequence[bytes], envp: Sequence[bytes]) -> Blocking[int]:
-    """Exec the first of ``paths`` that exists, as execvp(3) does: EACCES and ENOENT try the next one."""
+def _main_of_program(
+    t: Thread, launch: Launch, cwd: tuple[bytes, bool], paths: Sequence[bytes], argv: Sequence[bytes], envp: Sequence[bytes]
+) -> Blocking[int]:
+    """Enter the working directory and exec the first of ``paths`` that exists, as execvp(3) does: EACCES and ENOENT try the
+    next one."""
+    try:
+        where = lookup(t, AT_FDCWD, cwd[0], True, False)
+        if not where.dentry.inode.is_dir:
+            raise Errno.ENOTDIR
+        where.dentry.inode.permission(t, MAY_EXEC)
+        t.fs.cwd = where
+    except Errno as error:
+        if cwd[1]:
+            launch.error = type(error)(f"working directory {cwd[0].decode(errors='backslashreplace')}")
+            return (yield from do_exit(t, 126 << 8))
     failure: Errno = Errno.ENOENT()
     for path in paths:
         try:
@@ -132,37 +145,40 @@ def start(
     init_cred: Cred,
     spaces: NsProxy,
     fs: FsContext,
+    cwd: bytes,
+    cwd_required: bool,
     open_stdio: Callable[[Thread], FdTable],
     tty: Tty | None,
 ) -> Launch:
     """Make init, the launcher and the program, ready to run.
 
     ``paths``: candidates for the executable.  ``cred`` is the program's, ``init_cred`` that of the two kernel threads.
-    ``fs``: root and working directory of the program.  ``open_stdio`` makes its descriptors.  ``tty``: its controlling
+    ``fs``: the root directory.  ``cwd``: working directory of the program; if it cannot be entered that is an error, or, unless
+    ``cwd_required``, the root is used.  ``open_stdio`` makes its descriptors.  ``tty``: its controlling
     terminal, if any.
     """
     launch = Launch()
     top = FsContext(fs.root, fs.root)
-    init = _task(kernel, b"init", None, init_cred, top, spaces, None)
+    init = _task(kernel, b"init", None, init_cred, top, spaces)
     init.process.unkillable = True
     kernel.root_pid_ns.child_reaper = init.pid
     init.sighand.actions[SIGCHLD] = SigAction(SIG_IGN)
     init.blocked = (1 << 64) - 1
     init.kstack = _main_of_init(init)
 
-    launcher = _task(kernel, b"tgid", init, init_cred, top.copy(), spaces, None)
+    launcher = _task(kernel, b"tgid", init, init_cred, top.copy(), spaces)
     setsid(launcher)
     for signo in (SIGINT, SIGQUIT):
         launcher.sighand.actions[signo] = SigAction(SIG_IGN)
     launcher.blocked = (1 << 64) - 1
     launcher.kstack = _main_of_launcher(launcher, launch)
 
-    program = _task(kernel, paths[0].rsplit(b"/", 1)[-1][:15], launcher, cred, fs, spaces, kernel.cpu.new_state())
+    program = _task(kernel, paths[0].rsplit(b"/", 1)[-1][:15], launcher, cred, fs, spaces)
     change_pgrp(program.process, program.pid)
     if tty is not None:
         attach_terminal(launcher.process, program.process, tty)
     program.files = open_stdio(program)
-    program.kstack = _main_of_program(program, launch, paths, argv, envp)
+    program.kstack = _main_of_program(program, launch, (cwd, cwd_required), paths, argv, envp)
     launch.process = program.process
     launch.pid = program.tid
     for t in (init, launcher, program):

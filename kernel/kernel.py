@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from kernel.errno import Errno
@@ -16,8 +16,6 @@ from kernel.futex_table import FutexTable
 from kernel.mm.memory import Memory
 from kernel.pid import PidNamespace
 from kernel.semantics import Semantics
-from kernel.signal import SIGKILL
-from kernel.signal_send import send_sig
 from kernel.timekeeping import Timekeeping
 from kernel.timers import TimerQueue
 
@@ -45,7 +43,7 @@ class Options:
     seed: int = 0
     max_procs: int = 32768
     slice_blocks: int = 100_000
-    semantics: Semantics = Semantics()
+    semantics: Semantics = field(default_factory=Semantics)
     aslr: bool = False
 
 
@@ -208,8 +206,3 @@ class Kernel:
     def exec_failed(self, t: Thread, path: bytes, error: Exception) -> None:
         """An exec failed past the point of no return; the process dies."""
         self.log(f"{path.decode(errors='backslashreplace')}: {type(error).__name__}: {error}; killed")
-
-    def oom_kill(self, process: Process, message: str) -> None:
-        """Kill the victim the OOM killer chose and say why."""
-        self.log(message)
-        send_sig(process, SIGKILL)

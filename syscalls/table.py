@@ -48,13 +48,14 @@ class Syscall:
     def args(self) -> tuple[tuple[str, Arg], ...]:
         """The arguments as (name, Arg), in register order."""
         if self._args is None:
-            hints = typing.get_type_hints(self.handler, include_extras=True)
-            hints.pop("return", None)
-            self._args = tuple(
-                (key, next(item for item in typing.get_args(hint) if isinstance(item, Arg)))
-                for key, hint in list(hints.items())[1:]
-            )
+            # Only these annotations are needed at run time; those of thread and result may name what is not imported.
+            names = [name for name in self.handler.__annotations__ if name != "return"][1:]
+            self._args = tuple((name, self._evaluate(self.handler.__annotations__[name])) for name in names)
         return self._args
+
+    def _evaluate(self, annotation: str) -> Arg:
+        hint = eval(annotation, self.handler.__globals__)  # noqa: S307 - our own source text
+        return next(item for item in typing.get_args(hint) if isinstance(item, Arg))
 
     def compile(self) -> Callable[..., object]:
         """Return the call ``(t, a1, ..., a6) -> result`` that decodes the raw registers."""

@@ -126,10 +126,10 @@ def _fail(message: str, status: int = 125) -> int:
 
 def _run(options: argparse.Namespace, tracing: bool) -> int:
     from tgid.console import HostConsole
-    from tgid.machine import Bind, Config, Machine, MachineFault
+    from tgid.machine import Config, Machine, MachineFault, parse_bind
 
     try:
-        binds = tuple(Bind.parse(text) for text in options.bind)
+        binds = tuple(parse_bind(text) for text in options.bind)
     except ValueError as error:
         return _fail(str(error))
     clock = options.clock or ("real" if sys.stdin is not None and sys.stdin.isatty() else "virtual")

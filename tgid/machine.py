@@ -15,12 +15,18 @@ from typing import TYPE_CHECKING, Any
 from kernel import boot
 from kernel.cred import Cred
 from kernel.errno import Errno
+from kernel.fs.locks import LockGraph
+from kernel.fs.mount import MountNamespace, Path
 from kernel.fs.namespace import FsContext
+from kernel.fs.roottree import Bind, bind, make_root
+from kernel.fs.vfs import Vfs
 from kernel.kernel import Kernel, Options
 from kernel.mm.memory import Memory
 from kernel.mm.oom import OomKiller
 from kernel.nsproxy import NsProxy
 from kernel.sched import Deadlock, Scheduler, wait_graph
+from kernel.signal import SIGKILL
+from kernel.signal_send import send_sig
 from kernel.utsname import UtsNamespace
 
 if TYPE_CHECKING:
@@ -36,23 +42,14 @@ EXIT_INTERRUPTED = 130
 """Exit status after a second Ctrl-C."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """``--bind SRC:DST[:rw]``: host directory or file ``source`` seen at ``target``; read-only unless ``writable``."""
-
-    source: str
-    target: str
-    writable: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> Bind:
-        """Parse the command-line form.  Raises ValueError with a sentence for the user."""
-        parts = text.split(":")
-        if len(parts) == 3 and parts[2] in ("rw", "ro"):
-            return cls(parts[0], parts[1], parts[2] == "rw")
-        if len(parts) == 2 and all(parts):
-            return cls(parts[0], parts[1])
-        raise ValueError(f"bind {text!r} is not SRC:DST or SRC:DST:rw")
+def parse_bind(text: str) -> Bind:
+    """Parse ``SRC:DST[:rw]``.  Raises ValueError with a sentence for the user."""
+    parts = text.split(":")
+    if len(parts) == 3 and parts[2] in ("rw", "ro"):
+        return Bind(parts[0], parts[1], parts[2] == "rw")
+    if len(parts) == 2 and all(parts):
+        return Bind(parts[0], parts[1])
+    raise ValueError(f"bind {text!r} is not SRC:DST or SRC:DST:rw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +123,9 @@ class Machine:
         from emu.cpu import Processor
         from emu.engine import Engine
         from emu.unicorn_abi import MachineError
+        from loader.exec import Loader
         from syscalls.families import table
         from syscalls.numbers import NAMES
-        from loader.exec import Loader
 
         self.config = config
         self.console = console
@@ -143,7 +140,9 @@ class Machine:
         options = Options(config.seed, config.max_procs, config.slice_blocks, aslr=config.aslr)
         self.kernel = kernel = Kernel(options, cpu, engine.frames, clock, self.say, config.debug)
         kernel.memory = Memory(engine.frames, cpu)
-        kernel.memory.out_of_memory = OomKiller(kernel).kill
+        kernel.memory.out_of_memory = OomKiller(
+            kernel.memory, kernel.all_processes, lambda victim: send_sig(victim, SIGKILL), self.say
+        )
         kernel.sched = Scheduler(kernel, config.slice_blocks)
         kernel.loader = Loader(engine.frames)
         kernel.console = console
@@ -169,7 +168,8 @@ class Machine:
         environ = [os.fsencode(f"{key}={value}") for key, value in env.items()]
         if not name:
             raise MachineFault("no program given")
-        namespace, start = build_tree(kernel, config)
+        namespace = self._build_tree()
+        root = Path(namespace.root, namespace.root.root)
         spaces = NsProxy(namespace, UtsNamespace(kernel.next_inum()), kernel.root_pid_ns)
         launch = boot.start(
             kernel,
@@ -179,7 +179,9 @@ class Machine:
             Cred.user(config.uid, config.gid),
             Cred.root(),
             spaces,
-            FsContext(start.root, start.cwd),
+            FsContext(root, root),
+            os.fsencode(config.cwd),
+            config.cwd_required,
             self.console.open_stdio,
             self.console.tty(kernel),
         )
@@ -187,6 +189,21 @@ class Machine:
         self.console.start(kernel, launch)
         ended = self._run_loop()
         return self._result(launch, ended, argv[0])
+
+    def _build_tree(self) -> MountNamespace:
+        config, kernel = self.config, self.kernel
+        kernel.vfs = vfs = Vfs(kernel.clock, kernel.memory, self.cpu.code_changed, kernel.random, LockGraph())
+        place = config.rootfs
+        try:
+            namespace = make_root(vfs, config.rootfs, kernel.next_inum())
+            for what in config.binds:
+                place = what.source
+                bind(vfs, namespace, what)
+        except OSError as error:
+            raise MachineFault(f"{place}: {error.strerror}") from None
+        except Errno as error:
+            raise MachineFault(f"bind to {what.target}: {_explain(error)}") from None
+        return namespace
 
     def _run_loop(self) -> int | None:
         """Run to the end; return the exit status if something other than the program decided it."""
@@ -249,7 +266,6 @@ class Machine:
             "tasks": kernel.tasks,
             "pids": len(kernel.root_pid_ns.pids),
             "futex queues": len(kernel.futexes),
-            "page tables": self.cpu.address_spaces,
         }
         return {kind: count for kind, count in counts.items() if count}
 
