@@ -9,7 +9,16 @@ from kernel.errno import Errno
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_ACCMODE, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY, File
 from kernel.fs.pipe import PipeFile, make_pipe
-from kernel.fs.splice import SPLICE_ALL, SPLICE_NONBLOCK, splice_in, splice_out, splice_pipes, tee_pipes, vmsplice_in, vmsplice_out
+from kernel.fs.splice import (
+    SPLICE_ALL,
+    SPLICE_NONBLOCK,
+    splice_in,
+    splice_out,
+    splice_pipes,
+    tee_pipes,
+    vmsplice_in,
+    vmsplice_out,
+)
 from syscalls.table import syscall
 from syscalls.types import Address, Fd, InBuf, Size, custom, flags
 

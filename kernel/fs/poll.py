@@ -41,7 +41,7 @@ def scan(t: Thread, wanted: Wanted) -> list[int] | None:
     return result if found else None
 
 
-def wait_for_events(t: Thread, wanted: Wanted, deadline: int | None, what: str) -> list[int] | None | Blocking[list[int] | None]:
+def wait_for_events(t: Thread, wanted: Wanted, deadline: int | None, what: str) -> list[int] | Blocking[list[int] | None] | None:
     """Return the events of each entry; None at the deadline (monotonic ns; 0: do not wait); a generator if it sleeps.
 
     Raises ERESTARTNOHAND when a signal is pending and no event is: even when the time is up (do_poll).
