@@ -40,13 +40,9 @@ class PiState:
     def set_owner(self, owner: Thread | None) -> None:
         """Move the lock from its owner's list of held ones to that of ``owner`` (pi_state_update_owner)."""
         if self.owner is not None:
-            held = self.owner.pi_owned
-            if held is not None:
-                held.pop(self, None)
+            self.owner.pi_owned.pop(self, None)
         self.owner = owner
         if owner is not None:
-            if owner.pi_owned is None:
-                owner.pi_owned = {}
             owner.pi_owned[self] = None
 
 

@@ -218,18 +218,18 @@ def _wait_requeue(
     waiter.lock_address = lock
     table = t.kernel.futexes
     table.add(waiter)
-    while not waiter.locked and waiter.pi is None:
+    while True:
         if timeout is None:
             reason = yield Block("futex_wait_requeue_pi", waiter, who=waiter.describe)
         else:
             reason = yield timeout.block(t.kernel, "futex_wait_requeue_pi", waiter)
-        if waiter.locked or waiter.pi is not None:
+        if waiter.locked:
+            return 0
+        if waiter.pi is not None:
             break
         if reason is not Wakeup.EVENT:
             table.remove(waiter)
             raise Errno.ETIMEDOUT if reason is Wakeup.TIMEOUT else Errno.ERESTARTNOINTR
-    if waiter.locked:
-        return 0
     if reason is not Wakeup.EVENT:
         _drop_waiter(t, waiter)
         raise Errno.ETIMEDOUT if reason is Wakeup.TIMEOUT else Errno.EAGAIN

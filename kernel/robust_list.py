@@ -84,7 +84,6 @@ def exit_pi_state(t: Thread) -> None:
     """Hand every PI lock a dying thread holds, and others wait for, to the first of them (exit_pi_state_list)."""
     for state in list(t.pi_owned):
         hand_over(t, state, died=True)
-    t.pi_owned = None
 
 
 def hand_over(t: Thread, state: PiState, died: bool) -> None:

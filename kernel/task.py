@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kernel.cred import Cred
     from kernel.fs.fdtable import FdTable
     from kernel.fs.namespace import FsContext
+    from kernel.futex_table import PiState
     from kernel.hardware import CpuState
     from kernel.itimer import ItimerSet
     from kernel.kernel import Kernel
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kernel.pid import Pid
     from kernel.posix_timers import PosixTimers
     from kernel.rlimit import Rlimits
+    from kernel.sched_params import SchedParams
     from kernel.signal import SigAltStack, SigHand, SigPending
     from kernel.tty import Tty
 
@@ -225,6 +227,15 @@ class Thread:
     no_new_privs: bool
     start_time: int
     personality: int
+    sched: SchedParams
+    timer_slack: int
+    """ns (PR_SET_TIMERSLACK)."""
+    pi_blocked_on: PiState | None
+    """The priority-inheriting lock it waits for."""
+    pi_owned: dict[PiState, None]
+    """Such locks it holds and others wait for."""
+    ptracer_cred: Cred | None
+    """Credentials of the tracer when it attached."""
     mempolicy: tuple[int, int] | None
     """set_mempolicy(2): (mode, node mask)."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kernel.personality import UNAME26
+
 SYSNAME = b"Linux"
 RELEASE = b"6.12.0-tgid"
 VERSION = b"#1 SMP PREEMPT_DYNAMIC"
@@ -27,6 +29,6 @@ class UtsNamespace:
     def names(self, personality: int) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
         """Return the six fields of ``struct new_utsname``; personality flag UNAME26 shows 2.6.60+minor."""
         release = RELEASE
-        if personality & 0x0020000:
+        if personality & UNAME26:
             release = b"2.6.%d" % (int(RELEASE.split(b".")[1]) + 60) + RELEASE[RELEASE.find(b"-") :]
         return SYSNAME, self.nodename, release, VERSION, MACHINE, self.domainname

@@ -179,6 +179,6 @@ def capset(t: Thread, header: Address, data: Address) -> int:
         raise Errno.EINVAL
     if pid and pid != t.pid.nr_in(ns_of(t)):
         raise Errno.EPERM
-    values = struct.unpack(f"<{3 * words}I", t.mm.read(data, 12 * words)) + (0, 0, 0)
+    values = (*struct.unpack(f"<{3 * words}I", t.mm.read(data, 12 * words)), 0, 0, 0)
     effective, permitted, inheritable = (values[i] | values[i + 3] << 32 for i in range(3))
     return cred_change.capset(t, effective, inheritable, permitted)

@@ -88,7 +88,7 @@ def futex(
         return plain.wait(t, uaddr, shared, val, timeout, val3)
     if command == FUTEX_WAKE_BITSET:
         return plain.wake(t, uaddr, shared, _s32(val), val3)
-    if command == FUTEX_REQUEUE or command == FUTEX_CMP_REQUEUE:
+    if command in (FUTEX_REQUEUE, FUTEX_CMP_REQUEUE):
         expected = val3 if command == FUTEX_CMP_REQUEUE else None
         return plain.requeue(t, uaddr, shared, uaddr2, shared, _s32(val), _s32(utime), expected)
     if command == FUTEX_WAKE_OP:
@@ -197,7 +197,8 @@ def get_robust_list(t: Thread, pid: Pid, head_ptr: Address, length_ptr: Address)
             mine, theirs = t.cred, target.cred
             if {theirs.uid, theirs.euid, theirs.suid} != {mine.uid} or {theirs.gid, theirs.egid, theirs.sgid} != {mine.gid}:
                 raise Errno.EPERM
-    assert t.mm is not None and target is not None
+    assert t.mm is not None
+    assert target is not None
     t.mm.write_u64(length_ptr, ROBUST_LIST_HEAD_SIZE)
     t.mm.write_u64(head_ptr, target.robust_list[0])
     return 0

@@ -247,7 +247,7 @@ def _adjust(t: Thread, address: int) -> int:
     keeper, clock = t.kernel.timekeeping, t.kernel.clock
     values = _TIMEX.read(t.mm, address)
     modes, offset, freq, maxerror, esterror, status, constant = values[:7]
-    sec, usec, tick, tai = values[9], values[10], values[11], values[20]
+    sec, usec, tick = values[9], values[10], values[11]
     _validate_timex(t, modes, tick, freq, sec, usec)
     if modes & ADJ_SETOFFSET:
         delta = sec * NSEC_PER_SEC + usec * (1 if modes & ADJ_NANO else 1000)
@@ -269,7 +269,7 @@ def _adjust(t: Thread, address: int) -> int:
             keeper.esterror = max(0, min(esterror, 16_000_000))
         if modes & ADJ_TIMECONST:
             keeper.constant = max(0, min(constant + (0 if keeper.status & STA_NANO else 4), 10))
-        if modes & ADJ_TAI and 0 <= constant:
+        if modes & ADJ_TAI and constant >= 0:
             keeper.tai = constant
         if modes & ADJ_OFFSET:
             keeper.offset = offset

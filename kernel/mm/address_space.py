@@ -62,6 +62,7 @@ class AddressSpace(UserAccess):
         "start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack",
         "arg_start", "arg_end", "env_start", "env_end", "vdso",
         "exe_file", "dumpable", "auxv", "binfmt", "def_flags", "owner_ns", "oom_reaped", "dead",
+        "membarrier", "thp_disabled",
     )  # fmt: skip
 
     def __init__(self, kernel: Kernel, rlimits: Rlimits | None = None) -> None:
@@ -92,6 +93,8 @@ class AddressSpace(UserAccess):
         self.owner_ns: object = None
         self.oom_reaped = False
         self.dead = False
+        self.membarrier = 0
+        self.thp_disabled = False
 
     # -- life -----------------------------------------------------------------------------------------------------
     def hold(self) -> AddressSpace:
@@ -161,6 +164,7 @@ class AddressSpace(UserAccess):
         if self.exe_file is not None:
             child.exe_file = self.exe_file.hold()
         child.dumpable, child.auxv, child.binfmt, child.owner_ns = self.dumpable, self.auxv, self.binfmt, self.owner_ns
+        child.membarrier, child.thp_disabled = self.membarrier, self.thp_disabled
         return child
 
     def set_image(self, image: Image) -> None:

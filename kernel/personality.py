@@ -1,0 +1,19 @@
+"""Execution domains (personality(2)): flags that change what a program sees of the kernel."""
+
+from __future__ import annotations
+
+UNAME26 = 0x0020000
+ADDR_NO_RANDOMIZE = 0x0040000
+FDPIC_FUNCPTRS = 0x0080000
+MMAP_PAGE_ZERO = 0x0100000
+ADDR_COMPAT_LAYOUT = 0x0200000
+READ_IMPLIES_EXEC = 0x0400000
+ADDR_LIMIT_32BIT = 0x0800000
+SHORT_INODE = 0x1000000
+WHOLE_SECONDS = 0x2000000
+STICKY_TIMEOUTS = 0x4000000
+ADDR_LIMIT_3GB = 0x8000000
+
+PER_CLEAR_ON_SETID = READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO
+"""Flags a privileged exec clears: they would weaken the program's defences."""
+QUERY = 0xFFFFFFFF
