@@ -90,7 +90,7 @@ class Kernel:
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "_inum",
-        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "memory",
+        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino",
     )  # fmt: skip
 
     sched: Scheduler
@@ -124,6 +124,7 @@ class Kernel:
         self.futexes = FutexTable()
         self.sigqueue_counts: dict[int, int] = {}
         self._inum = FIRST_INUM
+        self._ino = 0
         self._told: set[object] = set()
         self.total_forks = 0
         self.boot_time = clock.realtime() - clock.monotonic()
@@ -136,8 +137,8 @@ class Kernel:
 
     def next_ino(self) -> int:
         """Return a fresh inode number for a pipe or socket (get_next_ino)."""
-        self._anon_inum += 1
-        return self._anon_inum
+        self._ino += 1
+        return self._ino
 
     # -- tasks ----------------------------------------------------------------------------------------------------
     def charge_task(self, t: Thread) -> None:
