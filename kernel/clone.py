@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel.clocks import CpuTimes
+from kernel.cpu_timers import arm_cpu_limit
 from kernel.cred import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.errno import Errno
 from kernel.fs.pidfd import open_pidfd
@@ -296,6 +297,7 @@ def _link(t: Thread, child: Thread, args: CloneArgs, limits: Rlimits) -> None:
     process.rep = process.wait_task = process.curr_target = child
     process.exit_signal = parent_process.exit_signal if flags & CLONE_PARENT else args.exit_signal
     process.rlimits = limits
+    arm_cpu_limit(process)
     process.tty = parent_process.tty
     process.oom_score_adj = parent_process.oom_score_adj
     process.ioprio = parent_process.ioprio

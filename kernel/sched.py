@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from kernel import rseq
 from kernel.cpu_timers import check_cpu_timers
 from kernel.errno import Errno
 from kernel.exit import TaskDead, oops
@@ -202,6 +203,8 @@ class Scheduler:
             if budget <= 0 or self._resched:
                 self._resched = False
                 times.nivcsw += 1
+                if t.rseq[0]:
+                    rseq.fix_up(t)
                 self.queue.append(t)
                 return
             until = clock.blocks_until(timers.next)

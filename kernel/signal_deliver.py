@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kernel import rseq
 from kernel.errno import Errno
 from kernel.exit import do_group_exit
 from kernel.hardware import OutOfFrames
@@ -213,6 +214,8 @@ def handle_signal(t: Thread, signal: KSignal) -> None:
     """Call a handler: settle the interrupted call, build the frame, block what sa_mask says (handle_signal)."""
     info, action = signal
     _restart_for_handler(t, action.flags)
+    if t.rseq[0]:
+        rseq.fix_up(t)
     temporary = t.work & WORK_RESTORE_MASK
     try:
         setup_frame(t, signal, t.saved_blocked if temporary else t.blocked)
