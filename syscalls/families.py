@@ -11,6 +11,12 @@ FAMILIES = (
     "signal",
     "memory",
     "fs_open",
+    "fs_rw",
+    "fs_stat",
+    "fs_dir",
+    "fs_fcntl",
+    "fs_mount",
+    "fs_xattr",
     "io_pipe",
     "io_poll",
     "io_event",
@@ -23,6 +29,7 @@ FAMILIES = (
     "schedule",
     "prctl",
     "misc",
+    "absent",
 )
 
 

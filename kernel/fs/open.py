@@ -15,6 +15,7 @@ from kernel.fs.file import (
     O_CREAT,
     O_DIRECTORY,
     O_EXCL,
+    O_LARGEFILE,
     O_NOATIME,
     O_NOCTTY,
     O_NOFOLLOW,
@@ -78,6 +79,8 @@ def check_how(flags: int, mode: int) -> OpenHow:
     flags &= VALID_FLAGS
     if flags & O_PATH:
         flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC
+    else:
+        flags |= O_LARGEFILE
     if flags & _TMPFILE_BIT:
         if flags & O_TMPFILE != O_TMPFILE or flags & O_CREAT or flags & O_ACCMODE not in (1, 2):
             raise Errno.EINVAL

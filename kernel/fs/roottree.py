@@ -15,6 +15,7 @@ from kernel.fs.devfs import make_devfs, register_drivers
 from kernel.fs.hostfs import HostFs
 from kernel.fs.hosttree import HostTree
 from kernel.fs.inode import S_IFDIR, S_IFREG, Dentry, FileSystem
+from kernel.fs.memfd import make_hidden_mount
 from kernel.fs.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME, Mount, MountNamespace, Path, cross
 from kernel.fs.overlay import OverlayFs
 from kernel.fs.pagecache import PageCache
@@ -31,7 +32,7 @@ class Bind(NamedTuple):
 
 
 def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
-    """Return the initial mount namespace over ``host_root`` with /dev and /dev/shm; /proc is added by ``mount_at``.
+    """Return the initial mount namespace over ``host_root`` with /dev, /dev/shm and /sys; ``mount_proc`` adds /proc.
 
     Raises OSError if ``host_root`` cannot be opened.
     """
@@ -40,7 +41,9 @@ def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
     overlay = OverlayFs(vfs, HostTree(host_root), memory // 2)
     root = Mount(overlay, overlay.root, MS_RELATIME, b"overlay", vfs.ids.new_mount_id())
     namespace = MountNamespace(root, inum, vfs.ids)
-    mount_at(vfs, namespace, b"/dev", make_devfs(vfs), MS_NOSUID | MS_RELATIME, b"devtmpfs")
+    vfs.hidden_mount = make_hidden_mount(TmpFs(vfs, memory))
+    vfs.devtmpfs = make_devfs(vfs)
+    mount_at(vfs, namespace, b"/dev", vfs.devtmpfs, MS_NOSUID | MS_RELATIME, b"devtmpfs")
     mount_at(vfs, namespace, b"/dev/shm", TmpFs(vfs, memory // 2), MS_NOSUID | MS_NODEV | MS_RELATIME, b"tmpfs")
     # The host's sysfs describes the host, and there is none of our own: an empty directory is the honest answer.
     sysfs = TmpFs(vfs, 0, 0o555, type_=b"sysfs")

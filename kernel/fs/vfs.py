@@ -19,7 +19,10 @@ from kernel.hardware import Clock, Frames
 from kernel.waitqueue import Blocking
 
 if TYPE_CHECKING:
+    from kernel.fs.inode import FileSystem
     from kernel.fs.locks import LockGraph
+    from kernel.fs.mount import Mount
+    from kernel.pid import PidNamespace
     from kernel.task import Thread
 
 Driver = Callable[["Thread", Path, Inode, int], "File | Blocking[File]"]
@@ -29,10 +32,18 @@ Driver = Callable[["Thread", Path, Inode, int], "File | Blocking[File]"]
 class Vfs:
     """What file systems share.
 
-    ``drivers``: (S_IFCHR or S_IFBLK, dev_t) -> how to open the device.  ``ids``: mount numbers.
+    ``drivers``: (S_IFCHR or S_IFBLK, dev_t) -> how to open the device.  ``ids``: mount numbers.  ``hidden_mount``: the tmpfs
+    of memfd_create, in no namespace.  ``devtmpfs``: the one behind every mount of that type.  ``make_procfs``: makes the
+    procfs of a pid namespace.
     """
 
-    __slots__ = ("clock", "pool", "random", "drivers", "ids", "locks", "_last_dev", "boot_id")
+    __slots__ = (
+        "clock", "pool", "random", "drivers", "ids", "locks", "_last_dev", "boot_id", "hidden_mount", "devtmpfs", "make_procfs",
+    )  # fmt: skip
+
+    hidden_mount: Mount
+    devtmpfs: FileSystem
+    make_procfs: Callable[[PidNamespace], FileSystem]
 
     def __init__(
         self, clock: Clock, frames: Frames, code_changed: Callable[[int], None], randomness: random.Random, locks: LockGraph

@@ -1,0 +1,249 @@
+"""Changing directories and attributes: mkdir, unlink, rename, link, chmod, chown, utimes and their relatives."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Annotated
+
+from kernel.errno import Errno
+from kernel.fs import attr, dirops
+from kernel.fs.mount import Path as Place
+from kernel.fs.path import AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, lookup
+from syscalls.table import syscall
+from syscalls.types import DirFd, Fd, Gid, Mode, Path, PathPtr, Uid, custom, flags, get_name, in_struct
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+
+AtFlags = Annotated[int, flags("at")]
+UnlinkFlags = Annotated[int, flags("unlinkat")]
+LinkFlags = Annotated[int, flags("linkat")]
+RenameFlags = Annotated[int, flags("renameat2", "({} & 0xffffffff)")]
+Device = Annotated[int, custom("device", "({} & 0xffffffff)")]
+Times = Annotated[int, custom("timespecs")]
+TimesVal = Annotated[int, custom("timevals")]
+UtimBuf = Annotated[int, in_struct("utimbuf")]
+
+TimePair = tuple[tuple[int, int], tuple[int, int]]
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+@syscall(83)
+def mkdir(t: Thread, path: Path, mode: Mode) -> None:
+    """mkdir(2)."""
+    dirops.mkdir(t, AT_FDCWD, path, mode)
+
+
+@syscall(258)
+def mkdirat(t: Thread, dirfd: DirFd, path: Path, mode: Mode) -> None:
+    """mkdirat(2)."""
+    dirops.mkdir(t, dirfd, path, mode)
+
+
+@syscall(133)
+def mknod(t: Thread, path: Path, mode: Mode, dev: Device) -> None:
+    """mknod(2)."""
+    dirops.mknod(t, AT_FDCWD, path, mode, dev)
+
+
+@syscall(259)
+def mknodat(t: Thread, dirfd: DirFd, path: Path, mode: Mode, dev: Device) -> None:
+    """mknodat(2)."""
+    dirops.mknod(t, dirfd, path, mode, dev)
+
+
+@syscall(84)
+def rmdir(t: Thread, path: Path) -> None:
+    """rmdir(2)."""
+    dirops.rmdir(t, AT_FDCWD, path)
+
+
+@syscall(87)
+def unlink(t: Thread, path: Path) -> None:
+    """unlink(2)."""
+    dirops.unlink(t, AT_FDCWD, path)
+
+
+@syscall(263)
+def unlinkat(t: Thread, dirfd: DirFd, path: Path, flags: UnlinkFlags) -> None:
+    """unlinkat(2)."""
+    if flags & ~AT_REMOVEDIR:
+        raise Errno.EINVAL
+    if flags:
+        dirops.rmdir(t, dirfd, path)
+    else:
+        dirops.unlink(t, dirfd, path)
+
+
+@syscall(82)
+def rename(t: Thread, oldpath: Path, newpath: Path) -> None:
+    """rename(2)."""
+    dirops.rename(t, AT_FDCWD, oldpath, AT_FDCWD, newpath)
+
+
+@syscall(264)
+def renameat(t: Thread, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path) -> None:
+    """renameat(2)."""
+    dirops.rename(t, olddirfd, oldpath, newdirfd, newpath)
+
+
+@syscall(316)
+def renameat2(t: Thread, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path, flags: RenameFlags) -> None:
+    """renameat2(2)."""
+    dirops.rename(t, olddirfd, oldpath, newdirfd, newpath, flags)
+
+
+@syscall(86)
+def link(t: Thread, oldpath: Path, newpath: Path) -> None:
+    """link(2): a symbolic link gets another name itself."""
+    dirops.link(t, AT_FDCWD, oldpath, AT_FDCWD, newpath, 0)
+
+
+@syscall(265)
+def linkat(t: Thread, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path, flags: LinkFlags) -> None:
+    """linkat(2)."""
+    dirops.link(t, olddirfd, oldpath, newdirfd, newpath, flags)
+
+
+@syscall(88)
+def symlink(t: Thread, target: Path, linkpath: Path) -> None:
+    """symlink(2)."""
+    dirops.symlink(t, target, AT_FDCWD, linkpath)
+
+
+@syscall(266)
+def symlinkat(t: Thread, target: Path, newdirfd: DirFd, linkpath: Path) -> None:
+    """symlinkat(2)."""
+    dirops.symlink(t, target, newdirfd, linkpath)
+
+
+# -- attributes --------------------------------------------------------------------------------------------------------
+def _place_of(t: Thread, fd: int, path_ok: bool = False) -> Place | None:
+    return t.files.get(fd, path_ok).where()
+
+
+def _chmod(t: Thread, dirfd: int, path: bytes, mode: int, bits: int) -> None:
+    where = lookup(t, dirfd, path, not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
+    attr.chmod(t, where, mode)
+
+
+@syscall(90)
+def chmod(t: Thread, path: Path, mode: Mode) -> None:
+    """chmod(2)."""
+    _chmod(t, AT_FDCWD, path, mode, 0)
+
+
+@syscall(91)
+def fchmod(t: Thread, fd: Fd, mode: Mode) -> None:
+    """fchmod(2)."""
+    where = _place_of(t, fd)
+    if where is not None:
+        attr.chmod(t, where, mode)
+
+
+@syscall(268)
+def fchmodat(t: Thread, dirfd: DirFd, path: Path, mode: Mode) -> None:
+    """fchmodat(2) without flags, as the kernel's call is."""
+    _chmod(t, dirfd, path, mode, 0)
+
+
+@syscall(452)
+def fchmodat2(t: Thread, dirfd: DirFd, path: Path, mode: Mode, flags: AtFlags) -> None:
+    """fchmodat2(2)."""
+    if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
+        raise Errno.EINVAL
+    _chmod(t, dirfd, path, mode, flags)
+
+
+def _chown(t: Thread, dirfd: int, path: bytes, uid: int, gid: int, bits: int) -> None:
+    where = lookup(t, dirfd, path, not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
+    attr.chown(t, where, uid, gid)
+
+
+@syscall(92)
+def chown(t: Thread, path: Path, owner: Uid, group: Gid) -> None:
+    """chown(2)."""
+    _chown(t, AT_FDCWD, path, owner, group, 0)
+
+
+@syscall(93)
+def fchown(t: Thread, fd: Fd, owner: Uid, group: Gid) -> None:
+    """fchown(2)."""
+    where = _place_of(t, fd)
+    if where is not None:
+        attr.chown(t, where, owner, group)
+
+
+@syscall(94)
+def lchown(t: Thread, path: Path, owner: Uid, group: Gid) -> None:
+    """lchown(2)."""
+    _chown(t, AT_FDCWD, path, owner, group, AT_SYMLINK_NOFOLLOW)
+
+
+@syscall(260)
+def fchownat(t: Thread, dirfd: DirFd, path: Path, owner: Uid, group: Gid, flags: AtFlags) -> None:
+    """fchownat(2)."""
+    if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
+        raise Errno.EINVAL
+    _chown(t, dirfd, path, owner, group, flags)
+
+
+# -- times -------------------------------------------------------------------------------------------------------------
+def _utimes(t: Thread, dirfd: int, path: bytes | None, times: TimePair | None, bits: int) -> None:
+    """do_utimes: without a path, the file ``dirfd`` itself."""
+    if path is None:
+        if bits:
+            raise Errno.EINVAL
+        where = _place_of(t, dirfd)
+        if where is None:
+            raise Errno.EPERM
+    else:
+        if bits & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
+            raise Errno.EINVAL
+        where = lookup(t, dirfd, path, not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
+    attr.utimes(t, where, times)
+
+
+@syscall(280)
+def utimensat(t: Thread, dirfd: DirFd, path: PathPtr, times: Times, flags: AtFlags) -> None:
+    """utimensat(2).  A NULL path means the file ``dirfd`` (futimens)."""
+    pair: TimePair | None = None
+    if times:
+        a, b, c, d = struct.unpack("<qqqq", t.mm.read(times, 32))  # type: ignore[union-attr]
+        pair = ((a, b), (c, d))
+        if b == d == attr.UTIME_OMIT:
+            return
+    if not path and dirfd == AT_FDCWD:
+        raise Errno.EFAULT
+    _utimes(t, dirfd, get_name(t, path) if path else None, pair, flags)
+
+
+def _from_timevals(t: Thread, address: int) -> TimePair | None:
+    if not address:
+        return None
+    a, b, c, d = struct.unpack("<qqqq", t.mm.read(address, 32))  # type: ignore[union-attr]
+    if not (0 <= b < 1_000_000 and 0 <= d < 1_000_000):
+        raise Errno.EINVAL
+    return (a, b * 1000), (c, d * 1000)
+
+
+@syscall(235)
+def utimes(t: Thread, path: Path, times: TimesVal) -> None:
+    """utimes(2)."""
+    _utimes(t, AT_FDCWD, path, _from_timevals(t, times), 0)
+
+
+@syscall(261)
+def futimesat(t: Thread, dirfd: DirFd, path: PathPtr, times: TimesVal) -> None:
+    """futimesat(2)."""
+    _utimes(t, dirfd, get_name(t, path) if path else None, _from_timevals(t, times), 0)
+
+
+@syscall(132)
+def utime(t: Thread, path: Path, times: UtimBuf) -> None:
+    """utime(2)."""
+    pair: TimePair | None = None
+    if times:
+        a, b = struct.unpack("<qq", t.mm.read(times, 16))  # type: ignore[union-attr]
+        pair = ((a, 0), (b, 0))
+    _utimes(t, AT_FDCWD, path, pair, 0)

@@ -1,0 +1,624 @@
+"""Reading and writing: read, write and their vector and positioned forms, lseek, sendfile, copy_file_range, sync.
+
+A transfer is served in one piece while it is small.  Larger ones go piece by piece, so that reading a gigabyte of
+/dev/zero does not need a gigabyte of host memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Annotated
+
+from kernel.errno import Errno
+from kernel.fs.attr import truncate as truncate_path
+from kernel.fs.file import O_APPEND, O_NONBLOCK, O_PATH, O_WRONLY, File, read_blocking, write_blocking
+from kernel.fs.inode import MAX_FILE_SIZE, S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG
+from kernel.fs.path import AT_FDCWD, lookup
+from kernel.fs.regular import RegularFile
+from kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
+from kernel.signal import SIGXFSZ
+from kernel.signal_send import send_sig_self
+from syscalls.table import syscall
+from syscalls.types import Address, Fd, InBuf, Int, Long, Offset, OutBuf, Path, Size, custom, enum, flags
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+    from kernel.waitqueue import Blocking
+
+Whence = Annotated[int, enum("whence", "({} & 0xffffffff)")]
+InVector = Annotated[int, custom("iovec_in")]
+OutVector = Annotated[int, custom("iovec_out", out=True)]
+RwFlags = Annotated[int, flags("rwf")]
+FallocMode = Annotated[int, flags("falloc")]
+Advice = Annotated[int, enum("fadvise")]
+
+MAX_RW_COUNT = 0x7FFFF000
+"""Linux moves no more than this in one call, whatever was asked (read(2), NOTES)."""
+PIECE = 1 << 20
+
+RWF_HIPRI = 0x01
+RWF_DSYNC = 0x02
+RWF_SYNC = 0x04
+RWF_NOWAIT = 0x08
+RWF_APPEND = 0x10
+RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND
+
+
+def readable(t: Thread, fd: int) -> File:
+    """Return an open file that may be read.  EBADF."""
+    file = t.files.get(fd)
+    if file.flags & O_WRONLY:
+        raise Errno.EBADF
+    return file
+
+
+def writable(t: Thread, fd: int) -> File:
+    """Return an open file that may be written.  EBADF."""
+    file = t.files.get(fd)
+    if not (file.flags + 1) & 2:
+        raise Errno.EBADF
+    return file
+
+
+def limit_size(t: Thread, file: File, offset: int, size: int) -> int:
+    """Return how many of ``size`` bytes at ``offset`` RLIMIT_FSIZE lets a regular file take (generic_write_checks).
+
+    EFBIG, with SIGXFSZ, if none.
+    """
+    limit = t.process.rlimits.limits[RLIMIT_FSIZE][0]
+    if limit == RLIM_INFINITY or not isinstance(file, RegularFile):
+        return size
+    if offset >= limit:
+        send_sig_self(t, SIGXFSZ)
+        raise Errno.EFBIG
+    return min(size, limit - offset)
+
+
+# -- plain -------------------------------------------------------------------------------------------------------------
+@syscall(0)
+def read(t: Thread, fd: Fd, buf: OutBuf, count: Size) -> int | Blocking[int]:
+    """read(2)."""
+    file = t.files.get(fd)
+    if file.flags & O_WRONLY:
+        raise Errno.EBADF
+    if count > PIECE:
+        return _read_pieces(t, file, [(buf, _amount(count))])
+    position = file.pos
+    try:
+        data = file.read(t, count)
+    except Errno.EAGAIN:
+        if file.flags & O_NONBLOCK:
+            raise
+        return _read_slow(t, file, buf, count)
+    if data:
+        try:
+            t.mm.write(buf, data)  # type: ignore[union-attr]
+        except Errno.EFAULT:
+            done = t.mm.copy_out_partial(buf, data)  # type: ignore[union-attr]
+            if isinstance(file, RegularFile):
+                file.pos = position + done
+            if not done:
+                raise
+            return done
+    return len(data)
+
+
+def _read_slow(t: Thread, file: File, buf: int, count: int) -> Blocking[int]:
+    data = yield from read_blocking(t, file, count)
+    if data:
+        t.mm.write(buf, data)  # type: ignore[union-attr]
+    return len(data)
+
+
+def _amount(count: int) -> int:
+    """Check and cut a byte count (rw_verify_area)."""
+    if count >> 63:
+        raise Errno.EINVAL
+    return min(count, MAX_RW_COUNT)
+
+
+def _read_pieces(t: Thread, file: File, vector: list[tuple[int, int]]) -> int | Blocking[int]:
+    """Read into several buffers; stops at a short read.  Only the first read may sleep."""
+    mm = t.mm
+    assert mm is not None
+    total = 0
+    left = sum(length for _, length in vector)
+    piece = left if left <= PIECE else PIECE
+    while True:
+        try:
+            data = file.read(t, piece)
+        except Errno.EAGAIN:
+            if total:
+                return total
+            if file.flags & O_NONBLOCK:
+                raise
+            return _read_vector_slow(t, file, vector, piece)
+        except Errno:
+            if total:
+                return total
+            raise
+        if data:
+            done = mm.scatter(vector, data)
+            total += done
+            if done < len(data):
+                return total
+        left -= len(data)
+        if len(data) < piece or not left:
+            return total
+        vector = advance(vector, len(data))
+        piece = min(left, PIECE)
+
+
+def _read_vector_slow(t: Thread, file: File, vector: list[tuple[int, int]], size: int) -> Blocking[int]:
+    data = yield from read_blocking(t, file, size)
+    assert t.mm is not None
+    return t.mm.scatter(vector, data) if data else 0
+
+
+def advance(vector: list[tuple[int, int]], done: int) -> list[tuple[int, int]]:
+    """Return what is left of buffers after ``done`` bytes (iov_iter_advance)."""
+    rest = []
+    for base, length in vector:
+        if done >= length:
+            done -= length
+        else:
+            rest.append((base + done, length - done))
+            done = 0
+    return rest
+
+
+@syscall(1)
+def write(t: Thread, fd: Fd, buf: InBuf, count: Size) -> int | Blocking[int]:
+    """write(2)."""
+    file = t.files.get(fd)
+    if not (file.flags + 1) & 2:
+        raise Errno.EBADF
+    if count > PIECE:
+        return _write_pieces(t, file, [(buf, _amount(count))])
+    data = t.mm.copy_in_partial(buf, count)  # type: ignore[union-attr]
+    if len(data) != count and not data:
+        raise Errno.EFAULT
+    return _write_data(t, file, data)
+
+
+def _write_data(t: Thread, file: File, data: bytes) -> int | Blocking[int]:
+    if type(file) is RegularFile:
+        count = limit_size(t, file, file.data.size() if file.flags & O_APPEND else file.pos, len(data))
+        if count != len(data):
+            data = data[:count]
+        return file.write(t, data) if data else 0
+    try:
+        done = file.write(t, data)
+    except Errno.EAGAIN:
+        if file.flags & O_NONBLOCK:
+            raise
+        return write_blocking(t, file, data)
+    if done < len(data) and not file.flags & O_NONBLOCK:
+        return _write_rest(t, file, data, done)
+    return done
+
+
+def _write_rest(t: Thread, file: File, data: bytes, done: int) -> Blocking[int]:
+    """Write what did not fit at once; an error after the start gives the short count."""
+    try:
+        return done + (yield from write_blocking(t, file, data[done:]))
+    except Errno:
+        return done
+
+
+def _write_pieces(t: Thread, file: File, vector: list[tuple[int, int]]) -> int | Blocking[int]:
+    """Write from several buffers; large amounts piece by piece."""
+    mm = t.mm
+    assert mm is not None
+    left = sum(length for _, length in vector)
+    if left <= PIECE:
+        return _write_data(t, file, mm.gather(vector))
+    return _write_many(t, file, vector)
+
+
+def _write_many(t: Thread, file: File, vector: list[tuple[int, int]]) -> Blocking[int]:
+    mm = t.mm
+    assert mm is not None
+    total = 0
+    while vector:
+        base, length = vector[0]
+        piece = min(length, PIECE)
+        try:
+            data = mm.copy_in_partial(base, piece)
+            if piece and not data:
+                raise Errno.EFAULT
+            if isinstance(file, RegularFile):
+                position = file.data.size() if file.flags & O_APPEND else file.pos
+                data = data[: limit_size(t, file, position, len(data))]
+            done = (yield from write_blocking(t, file, data)) if data else 0
+        except Errno:
+            if total:
+                return total
+            raise
+        total += done
+        if done < piece:
+            return total
+        vector = advance(vector, piece)
+        if not piece:
+            vector = vector[1:]
+    return total
+
+
+# -- positioned --------------------------------------------------------------------------------------------------------
+def _check_offset(offset: int) -> None:
+    if offset < 0:
+        raise Errno.EINVAL
+
+
+def _pread_vector(t: Thread, file: File, vector: list[tuple[int, int]], offset: int) -> int:
+    mm = t.mm
+    assert mm is not None
+    total = 0
+    left = sum(length for _, length in vector)
+    while True:
+        piece = min(left, PIECE)
+        data = file.pread(t, piece, offset + total)
+        if data:
+            try:
+                done = mm.scatter(vector, data)
+            except Errno:
+                if total:
+                    return total
+                raise
+            total += done
+            if done < len(data):
+                return total
+        left -= len(data)
+        if len(data) < piece or not left:
+            return total
+        vector = advance(vector, len(data))
+
+
+def _pwrite_vector(t: Thread, file: File, vector: list[tuple[int, int]], offset: int) -> int:
+    mm = t.mm
+    assert mm is not None
+    if isinstance(file, RegularFile) and file.flags & O_APPEND:
+        offset = file.data.size()
+    total = 0
+    vector = [item for item in vector if item[1]]
+    if not vector:
+        file.pwrite(t, b"", offset)
+        return 0
+    while vector:
+        if sum(length for _, length in vector) <= PIECE:
+            wanted = sum(length for _, length in vector)
+            chunk: list[tuple[int, int]] = vector
+        else:
+            wanted = min(vector[0][1], PIECE)
+            chunk = [(vector[0][0], wanted)]
+        try:
+            data = mm.gather(chunk)
+            data = data[: limit_size(t, file, offset + total, len(data))]
+            done = file.pwrite(t, data, offset + total)
+        except Errno:
+            if total:
+                return total
+            raise
+        total += done
+        if done < wanted:
+            return total
+        vector = advance(vector, wanted)
+    return total
+
+
+@syscall(17)
+def pread64(t: Thread, fd: Fd, buf: OutBuf, count: Size, offset: Offset) -> int:
+    """pread(2)."""
+    _check_offset(offset)
+    return _pread_vector(t, readable(t, fd), [(buf, _amount(count))], offset)
+
+
+@syscall(18)
+def pwrite64(t: Thread, fd: Fd, buf: InBuf, count: Size, offset: Offset) -> int:
+    """pwrite(2)."""
+    _check_offset(offset)
+    return _pwrite_vector(t, writable(t, fd), [(buf, _amount(count))], offset)
+
+
+# -- vectors -----------------------------------------------------------------------------------------------------------
+@syscall(19)
+def readv(t: Thread, fd: Fd, iov: OutVector, iovcnt: Long) -> int | Blocking[int]:
+    """readv(2)."""
+    file = readable(t, fd)
+    assert t.mm is not None
+    return _read_pieces(t, file, t.mm.read_iovec(iov, iovcnt))
+
+
+@syscall(20)
+def writev(t: Thread, fd: Fd, iov: InVector, iovcnt: Long) -> int | Blocking[int]:
+    """writev(2)."""
+    file = writable(t, fd)
+    assert t.mm is not None
+    return _write_pieces(t, file, t.mm.read_iovec(iov, iovcnt))
+
+
+@syscall(295)
+def preadv(t: Thread, fd: Fd, iov: OutVector, iovcnt: Long, offset: Offset) -> int:
+    """preadv(2)."""
+    _check_offset(offset)
+    file = readable(t, fd)
+    assert t.mm is not None
+    return _pread_vector(t, file, t.mm.read_iovec(iov, iovcnt), offset)
+
+
+@syscall(296)
+def pwritev(t: Thread, fd: Fd, iov: InVector, iovcnt: Long, offset: Offset) -> int:
+    """pwritev(2)."""
+    _check_offset(offset)
+    file = writable(t, fd)
+    assert t.mm is not None
+    return _pwrite_vector(t, file, t.mm.read_iovec(iov, iovcnt), offset)
+
+
+@syscall(327)
+def preadv2(
+    t: Thread, fd: Fd, iov: OutVector, iovcnt: Long, offset: Offset, high: Address, flags: RwFlags
+) -> int | Blocking[int]:
+    """preadv2(2): offset -1 uses the file position; RWF_NOWAIT never sleeps."""
+    file = readable(t, fd)
+    if flags & ~RWF_SUPPORTED:
+        raise Errno.EOPNOTSUPP
+    assert t.mm is not None
+    vector = t.mm.read_iovec(iov, iovcnt)
+    if offset != -1:
+        _check_offset(offset)
+        return _pread_vector(t, file, vector, offset)
+    if flags & RWF_NOWAIT:
+        data = file.read(t, min(PIECE, sum(length for _, length in vector)))
+        return t.mm.scatter(vector, data) if data else 0
+    return _read_pieces(t, file, vector)
+
+
+@syscall(328)
+def pwritev2(
+    t: Thread, fd: Fd, iov: InVector, iovcnt: Long, offset: Offset, high: Address, flags: RwFlags
+) -> int | Blocking[int]:
+    """pwritev2(2): offset -1 uses the file position; RWF_APPEND writes at the end."""
+    file = writable(t, fd)
+    if flags & ~RWF_SUPPORTED:
+        raise Errno.EOPNOTSUPP
+    assert t.mm is not None
+    vector = t.mm.read_iovec(iov, iovcnt)
+    if flags & RWF_APPEND and isinstance(file, RegularFile):
+        done = _pwrite_vector(t, file, vector, file.data.size())
+        if offset == -1:
+            file.pos = file.data.size()
+        return done
+    if offset != -1:
+        _check_offset(offset)
+        return _pwrite_vector(t, file, vector, offset)
+    if flags & RWF_NOWAIT:
+        return file.write(t, t.mm.gather(vector))
+    return _write_pieces(t, file, vector)
+
+
+# -- position and size -------------------------------------------------------------------------------------------------
+@syscall(8)
+def lseek(t: Thread, fd: Fd, offset: Offset, whence: Whence) -> int:
+    """lseek(2)."""
+    return t.files.get(fd).lseek(t, offset, whence)
+
+
+@syscall(76)
+def truncate(t: Thread, path: Path, length: Offset) -> None:
+    """truncate(2)."""
+    if length < 0:
+        raise Errno.EINVAL
+    where = lookup(t, AT_FDCWD, path)
+    _limit_growth(t, where.dentry.inode.size(), length)
+    truncate_path(t, where, length)
+
+
+@syscall(77)
+def ftruncate(t: Thread, fd: Fd, length: Offset) -> None:
+    """ftruncate(2).  EINVAL for what is no regular file open for writing."""
+    if length < 0:
+        raise Errno.EINVAL
+    file = t.files.get(fd)
+    if not (file.flags + 1) & 2:
+        raise Errno.EINVAL
+    if isinstance(file, RegularFile):
+        _limit_growth(t, file.data.size(), length)
+    file.truncate(t, length)
+
+
+def _limit_growth(t: Thread, old: int, new: int) -> None:
+    """inode_newsize_ok: RLIMIT_FSIZE for a file that grows."""
+    limit = t.process.rlimits.soft(RLIMIT_FSIZE)
+    if new > old and limit != RLIM_INFINITY and new > limit:
+        send_sig_self(t, SIGXFSZ)
+        raise Errno.EFBIG
+
+
+@syscall(285)
+def fallocate(t: Thread, fd: Fd, mode: FallocMode, offset: Offset, length: Offset) -> None:
+    """fallocate(2)."""
+    file = t.files.get(fd)
+    if offset < 0 or length <= 0:
+        raise Errno.EINVAL
+    if not (file.flags + 1) & 2:
+        raise Errno.EBADF
+    kind = file.stat(t).mode & S_IFMT
+    if kind == S_IFIFO:
+        raise Errno.ESPIPE
+    if kind == S_IFDIR:
+        raise Errno.EISDIR
+    if kind not in (S_IFREG, S_IFBLK) or not isinstance(file, RegularFile):
+        raise Errno.ENODEV
+    if offset + length > MAX_FILE_SIZE:
+        raise Errno.EFBIG
+    if not mode & 1:
+        _limit_growth(t, file.data.size(), offset + length)
+    file.data.allocate(t, mode, offset, length)
+
+
+# -- from file to file -------------------------------------------------------------------------------------------------
+@syscall(40)
+def sendfile(t: Thread, out_fd: Fd, in_fd: Fd, offset: Address, count: Size) -> int | Blocking[int]:
+    """sendfile(2)."""
+    source = readable(t, in_fd)
+    target = writable(t, out_fd)
+    mm = t.mm
+    assert mm is not None
+    start: int | None = None
+    if offset:
+        start = struct.unpack("<q", mm.read(offset, 8))[0]
+        if start < 0:
+            raise Errno.EINVAL
+        source.pread(t, 0, start)
+    if not isinstance(source, RegularFile) and not offset:
+        kind = source.stat(t).mode & S_IFMT
+        if kind not in (S_IFREG, S_IFBLK, 0o020000):
+            raise Errno.EINVAL
+    if target.flags & O_APPEND:
+        raise Errno.EINVAL
+    return _sendfile(t, source, target, offset, start, _amount(count))
+
+
+def _sendfile(t: Thread, source: File, target: File, where: int, start: int | None, count: int) -> Blocking[int]:
+    """Copy through the kernel; what the target does not take is not consumed from the source."""
+    mm = t.mm
+    assert mm is not None
+    total = 0
+    while total < count:
+        piece = min(count - total, 1 << 16)
+        position = source.pos if start is None else start
+        data = source.read(t, piece) if start is None else source.pread(t, piece, start)
+        if not data:
+            break
+        try:
+            done = yield from write_blocking(t, target, data)
+        except Errno:
+            if start is None:
+                source.pos = position
+            if total:
+                break
+            raise
+        total += done
+        if start is None:
+            source.pos = position + done
+        else:
+            start += done
+        if done < len(data):
+            break
+    if start is not None:
+        mm.write(where, struct.pack("<q", start))
+    return total
+
+
+@syscall(326)
+def copy_file_range(
+    t: Thread, fd_in: Fd, off_in: Address, fd_out: Fd, off_out: Address, length: Size, flags: Int
+) -> int:
+    """copy_file_range(2), between regular files."""
+    if flags:
+        raise Errno.EINVAL
+    source = readable(t, fd_in)
+    target = writable(t, fd_out)
+    if target.flags & O_APPEND:
+        raise Errno.EBADF
+    for file in (source, target):
+        kind = file.stat(t).mode & S_IFMT
+        if kind == S_IFDIR:
+            raise Errno.EISDIR
+        if kind != S_IFREG or not isinstance(file, RegularFile):
+            raise Errno.EINVAL
+    mm = t.mm
+    assert mm is not None
+    start = struct.unpack("<q", mm.read(off_in, 8))[0] if off_in else source.pos
+    goal = struct.unpack("<q", mm.read(off_out, 8))[0] if off_out else target.pos
+    if start < 0 or goal < 0:
+        raise Errno.EINVAL
+    length = _amount(length)
+    same = source.inode() is target.inode()
+    if same and start < goal + length and goal < start + length:
+        raise Errno.EINVAL
+    total = 0
+    while total < length:
+        data = source.pread(t, min(length - total, PIECE), start + total)
+        if not data:
+            break
+        try:
+            data = data[: limit_size(t, target, goal + total, len(data))]
+            done = target.pwrite(t, data, goal + total)
+        except Errno:
+            if total:
+                break
+            raise
+        total += done
+        if done < len(data):
+            break
+    if off_in:
+        mm.write(off_in, struct.pack("<q", start + total))
+    else:
+        source.pos = start + total
+    if off_out:
+        mm.write(off_out, struct.pack("<q", goal + total))
+    else:
+        target.pos = goal + total
+    return total
+
+
+# -- flushing ----------------------------------------------------------------------------------------------------------
+@syscall(74)
+def fsync(t: Thread, fd: Fd) -> None:
+    """fsync(2)."""
+    t.files.get(fd).fsync(t)
+
+
+@syscall(75)
+def fdatasync(t: Thread, fd: Fd) -> None:
+    """fdatasync(2)."""
+    t.files.get(fd).fsync(t)
+
+
+@syscall(162)
+def sync(t: Thread) -> None:
+    """sync(2): write back every mounted file system."""
+    for mount in t.nsproxy.mnt.mounts():
+        mount.fs.sync()
+
+
+@syscall(306)
+def syncfs(t: Thread, fd: Fd) -> None:
+    """syncfs(2)."""
+    inode = t.files.get(fd).inode()
+    if inode is not None:
+        inode.fs.sync()
+
+
+@syscall(277)
+def sync_file_range(t: Thread, fd: Fd, offset: Offset, nbytes: Offset, flags: Int) -> None:
+    """sync_file_range(2)."""
+    file = t.files.get(fd)
+    if flags & ~7 or offset < 0 or nbytes < 0:
+        raise Errno.EINVAL
+    if file.stat(t).mode & S_IFMT == S_IFIFO:
+        raise Errno.ESPIPE
+    if isinstance(file, RegularFile):
+        file.fsync(t)
+
+
+@syscall(221)
+def fadvise64(t: Thread, fd: Fd, offset: Offset, length: Offset, advice: Advice) -> None:
+    """posix_fadvise(2): advice that is checked and needs nothing done."""
+    file = t.files.get(fd)
+    if file.stat(t).mode & S_IFMT == S_IFIFO:
+        raise Errno.ESPIPE
+    if length < 0 or not 0 <= advice <= 5:
+        raise Errno.EINVAL
+
+
+@syscall(187)
+def readahead(t: Thread, fd: Fd, offset: Offset, count: Size) -> None:
+    """readahead(2)."""
+    file = t.files.get(fd)
+    if file.flags & O_WRONLY or file.flags & O_PATH:
+        raise Errno.EBADF
+    if not isinstance(file, RegularFile):
+        raise Errno.EINVAL
