@@ -15,10 +15,11 @@
 
 enum { TRAP_NONE = -1, TRAP_SYSCALL, TRAP_BUDGET, TRAP_PAGE_FAULT, TRAP_EXCEPTION, TRAP_INTERRUPTED, TRAP_INT80 };
 
-/* enum uc_x86_reg, enum uc_err and enum uc_hook_type of Unicorn 2. */
+/* enum uc_x86_reg, enum uc_err, enum uc_hook_type and enum uc_x86_insn of Unicorn 2. */
 enum { R_RAX = 35, R_RCX = 38, R_RDI = 39, R_RDX = 40, R_RIP = 41, R_RSI = 43, R_CR2 = 52, R_CR3 = 53, R_R8 = 106,
        R_R9 = 107, R_R10 = 108, R_R11 = 109, R_RFLAGS = 253 };
 enum { ERR_OK = 0, ERR_INSN_INVALID = 10 };
+enum { HOOK_INTR = 1, HOOK_INSN = 2, HOOK_BLOCK = 8, INS_SYSCALL = 699, INS_SYSENTER = 700 };
 
 typedef struct {
     PyObject_HEAD
@@ -63,8 +64,11 @@ static void on_sysenter(void *uc, Core *core)
 
 static void on_interrupt(void *uc, uint32_t vector, Core *core)
 {
-    core->vector = (int)vector;
-    core->trap = TRAP_EXCEPTION;
+    /* With TF set the engine reports a step right behind a system call: the call comes first. */
+    if (core->trap != TRAP_SYSCALL) {
+        core->vector = (int)vector;
+        core->trap = TRAP_EXCEPTION;
+    }
     core->emu_stop(uc);
 }
 
@@ -349,13 +353,16 @@ static void core_dealloc(Core *core)
     Py_TYPE(core)->tp_free((PyObject *)core);
 }
 
-/* (block, syscall, sysenter, interrupt, user data): what Engine registers with uc_hook_add. */
+/* What Engine registers with uc_hook_add: type, instruction (0: none), function, user data. */
 static PyObject *core_hooks(Core *core, PyObject *unused)
 {
+    unsigned long long data = (unsigned long long)(uintptr_t)core;
     (void)unused;
-    return Py_BuildValue("KKKKK", (unsigned long long)(uintptr_t)on_block, (unsigned long long)(uintptr_t)on_syscall,
-                         (unsigned long long)(uintptr_t)on_sysenter, (unsigned long long)(uintptr_t)on_interrupt,
-                         (unsigned long long)(uintptr_t)core);
+    return Py_BuildValue("[(iiKK)(iiKK)(iiKK)(iiKK)]",
+                         HOOK_BLOCK, 0, (unsigned long long)(uintptr_t)on_block, data,
+                         HOOK_INSN, INS_SYSCALL, (unsigned long long)(uintptr_t)on_syscall, data,
+                         HOOK_INSN, INS_SYSENTER, (unsigned long long)(uintptr_t)on_sysenter, data,
+                         HOOK_INTR, 0, (unsigned long long)(uintptr_t)on_interrupt, data);
 }
 
 static PyMethodDef core_methods[] = {
@@ -367,7 +374,7 @@ static PyMethodDef core_methods[] = {
     {"context_set", (PyCFunction)(void (*)(void))core_context_set, METH_FASTCALL, "Write a register of a context."},
     {"save", (PyCFunction)core_save, METH_O, "Save the register file into a bytearray."},
     {"restore", (PyCFunction)core_restore, METH_O, "Load the register file from a bytearray."},
-    {"hooks", (PyCFunction)core_hooks, METH_NOARGS, "Addresses of the block, syscall, sysenter and interrupt hooks, user data."},
+    {"hooks", (PyCFunction)core_hooks, METH_NOARGS, "The hooks to install."},
     {NULL, NULL, 0, NULL},
 };
 

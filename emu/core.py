@@ -1,19 +1,29 @@
 """The run loop around the engine in pure Python, for hosts without a C compiler.
 
 ``emu._engine.Core`` does the same in C.  Both count time in basic blocks and stop at the same block, so a schedule does
-not depend on which one is used; a hook in Python costs about 0.5 us a block where the C one costs 0.3 ns.
+not depend on which one is used; only the time a block takes does (some 0.3 us here, 0.3 ns there).
+
+The hooks are made of built-in iterators and methods, without any byte code of their own.  That is twice as fast, and it
+means that Python never gets to run a signal handler or another thread while the engine is in the middle of a block:
+an exception raised there (KeyboardInterrupt) would be lost in the engine.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from itertools import chain, repeat
+from operator import length_hint
 from typing import Any, Protocol
 
 from kernel.hardware import Trap
 
 from . import unicorn_abi as abi
 
-_CHUNK = 65536
+_CHUNK = 4096
+"""Blocks after which signal handlers and other threads get their turn."""
+_STOPS = 8
+"""More blocks than the engine can still start after it was told to stop."""
 _SYSCALL_ARGUMENTS = (abi.REG_RAX, abi.REG_RDI, abi.REG_RSI, abi.REG_RDX, abi.REG_R10, abi.REG_R8, abi.REG_R9)
 
 Syscall = tuple[int, int, int, int, int, int, int]
@@ -66,22 +76,21 @@ class Core(Protocol):
     def restore(self, context: bytearray, /) -> None:
         """Load the register file."""
 
-    def hooks(self) -> tuple[int, int, int, int, int]:
-        """Return the addresses of the block, syscall, sysenter and interrupt hooks and their user data."""
+    def hooks(self) -> list[tuple[int, int, int, int]]:
+        """Return the hooks to install: type, instruction (0: none), address of the function, its user data."""
 
 
 class PythonCore:
     """The run loop over ctypes."""
 
-    __slots__ = ("_attention", "_callbacks", "_context_size", "_error_code_at", "_executed", "_failure", "_is_int_at",
-                 "_left", "_library", "_old_exception", "_scratch", "_sysenter", "_trap", "_uc", "_value", "_value_at",
-                 "blocks", "error_code", "fault_address", "syscall", "vector")
+    __slots__ = ("_attention", "_calls", "_countdown", "_error_code_at", "_hooks", "_is_int_at", "_keep", "_library",
+                 "_old_exception", "_scratch", "_sysenters", "_uc", "_value", "_value_at", "_vectors", "blocks",
+                 "error_code", "fault_address", "syscall", "vector")
 
     def __init__(self, library: Any, uc: int, template: bytes, old_exception: int, error_code: int, is_int: int) -> None:
         """Drive engine ``uc``; the offsets are those of the fields in a saved context, in bytes."""
         self._library = library
         self._uc = uc
-        self._context_size = len(template)
         self._scratch = bytearray(template)
         self._old_exception = old_exception
         self._error_code_at = error_code
@@ -89,84 +98,68 @@ class PythonCore:
         self._value = ctypes.c_uint64()
         self._value_at = ctypes.addressof(self._value)
         self._attention = 0
-        self._failure: BaseException | None = None
-        self._left = 0
-        self._trap = -1
-        self._sysenter = False
         self.blocks = 0
         self.error_code = 0
         self.fault_address = 0
         self.vector = 0
         self.syscall: Syscall = (0, 0, 0, 0, 0, 0, 0)
-        integer, pointer = ctypes.c_uint32, ctypes.c_void_p
-        self._callbacks = (
-            ctypes.PYFUNCTYPE(None, pointer, ctypes.c_uint64, integer, pointer)(self._on_block),
-            ctypes.PYFUNCTYPE(None, pointer, pointer)(self._on_syscall),
-            ctypes.PYFUNCTYPE(None, pointer, pointer)(self._on_sysenter),
-            ctypes.PYFUNCTYPE(None, pointer, integer, pointer)(self._on_interrupt),
-        )
+        self._countdown: list[Iterator[object]] = [repeat(None)]
+        """The one element is advanced at every block."""
+        self._calls: list[int] = []
+        self._sysenters: list[int] = []
+        self._vectors: list[int] = []
+        """What the hooks saw: engine handles for instructions, vectors for exceptions."""
+        pointer = ctypes.c_void_p
+        one_argument = ctypes.PYFUNCTYPE(None, pointer)
+        # Called as insert(engine, vector): an index beyond the end appends.
+        two_arguments = ctypes.PYFUNCTYPE(None, pointer, ctypes.c_uint32)
+        advance = map(next, map(self._countdown.__getitem__, repeat(0)))
+        self._keep = (ctypes.PYFUNCTYPE(None)(advance.__next__), one_argument(self._calls.append),
+                      one_argument(self._sysenters.append), two_arguments(self._vectors.insert))
+        block, call, sysenter, vector = (ctypes.cast(function, pointer).value or 0 for function in self._keep)
+        stop = ctypes.cast(library.uc_emu_stop, pointer).value or 0
+        self._hooks = [
+            (abi.UC_HOOK_BLOCK, 0, block, 0),
+            (abi.UC_HOOK_INSN, abi.UC_X86_INS_SYSCALL, call, 0), (abi.UC_HOOK_INSN, abi.UC_X86_INS_SYSCALL, stop, 0),
+            (abi.UC_HOOK_INSN, abi.UC_X86_INS_SYSENTER, sysenter, 0), (abi.UC_HOOK_INSN, abi.UC_X86_INS_SYSENTER, stop, 0),
+            (abi.UC_HOOK_INTR, 0, vector, 0), (abi.UC_HOOK_INTR, 0, stop, 0),
+        ]
 
-    def hooks(self) -> tuple[int, int, int, int, int]:
-        block, syscall, sysenter, interrupt = (ctypes.cast(f, ctypes.c_void_p).value or 0 for f in self._callbacks)
-        return block, syscall, sysenter, interrupt, 0
-
-    def _on_block(self, uc: int, address: int, size: int, data: int) -> None:
-        # Python runs signal handlers here; an exception of theirs must not get lost in the engine.
-        try:
-            left = self._left - 1
-            if self._attention:  # set by a signal handler just now: this block is not executed
-                self._library.uc_emu_stop(uc)
-                return
-            self._left = left
-            if left < 0:
-                self._library.uc_emu_stop(uc)
-        except BaseException as failure:
-            self._failure = failure
-            self._library.uc_emu_stop(uc)
-
-    def _on_syscall(self, uc: int, data: int) -> None:
-        self._trap = Trap.SYSCALL.value
-        self._library.uc_emu_stop(uc)
-
-    def _on_sysenter(self, uc: int, data: int) -> None:
-        self._trap = Trap.EXCEPTION.value
-        self._sysenter = True
-        self._library.uc_emu_stop(uc)
-
-    def _on_interrupt(self, uc: int, vector: int, data: int) -> None:
-        self.vector = vector
-        self._trap = Trap.EXCEPTION.value
-        self._library.uc_emu_stop(uc)
+    def hooks(self) -> list[tuple[int, int, int, int]]:
+        return self._hooks
 
     def run(self, budget: int, /) -> int:
         executed = 0
+        calls, sysenters, vectors = self._calls, self._sysenters, self._vectors
         while True:
             self.blocks = executed
             if self._attention:
                 self._attention = 0
                 return Trap.INTERRUPTED.value
             chunk = min(budget - executed, _CHUNK)
-            self._left = chunk
-            self._trap = -1
-            self._sysenter = False
+            allowed = repeat(None, chunk)
+            stops = repeat(self._uc, _STOPS)
+            self._countdown[0] = chain(allowed, map(self._library.uc_emu_stop, stops))
+            calls.clear()
+            sysenters.clear()
+            vectors.clear()
             error = self._library.uc_emu_start(self._uc, self.get(abi.REG_RIP), 0, 0, 0)
-            executed += chunk - max(self._left, 0)
+            executed += chunk - length_hint(allowed)
             self.blocks = executed
-            if self._failure is not None:
-                failure, self._failure = self._failure, None
-                raise failure
-            if self._trap == Trap.SYSCALL:
+            if calls:  # with TF set a step is reported right behind it as well: the call comes first
                 self._finish_syscall()
                 return Trap.SYSCALL.value
-            if self._trap == Trap.EXCEPTION:
-                return self._finish_exception()
+            if sysenters:  # 64-bit Linux programs cannot use it: #UD at the instruction
+                self.set(abi.REG_RIP, self.get(abi.REG_RIP) - 2)
+                self.vector = 6
+                return Trap.EXCEPTION.value
+            if vectors:
+                return self._finish_exception(vectors[0])
             if error == abi.UC_ERR_INSN_INVALID:
                 self._settle_exception()
                 self.vector = 6
                 return Trap.EXCEPTION.value
-            if self._attention:
-                continue
-            if error or self._left >= 0:
+            if error or length_hint(stops) == _STOPS:
                 raise abi.MachineError(f"the engine stopped for no reason of the guest (error {error})")
             if executed >= budget:
                 return Trap.BUDGET.value
@@ -177,13 +170,9 @@ class PythonCore:
         self.set(abi.REG_RCX, get(abi.REG_RIP))
         self.set(abi.REG_R11, get(abi.REG_RFLAGS))
 
-    def _finish_exception(self) -> int:
-        if self._sysenter:  # 64-bit Linux programs cannot use it: #UD at the instruction
-            self.set(abi.REG_RIP, self.get(abi.REG_RIP) - 2)
-            self.vector = 6
-            return Trap.EXCEPTION.value
+    def _finish_exception(self, vector: int) -> int:
         software = self._settle_exception()
-        vector = self.vector
+        self.vector = vector
         if vector == 128 and software:
             return Trap.INT80.value
         if software and vector not in (3, 4):  # every other gate is closed for CPL 3: #GP at the instruction

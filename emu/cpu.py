@@ -244,8 +244,8 @@ class Processor:
         elif trap == 3:  # Trap.EXCEPTION
             self.vector = core.vector
             self.error_code = core.error_code
-            if self.vector in (6, 13):
-                return self._undefined_or_protected(state, tables, budget)
+            if core.vector in (6, 13) and self._read_time_stamp(tables):
+                return self._run_on(state, tables, budget)
         return trap
 
     def step(self, state: CpuState, on: bool) -> None:
@@ -279,8 +279,28 @@ class Processor:
             tlb.tables = tables
             tlb.stale = False
 
-    def _undefined_or_protected(self, state: CpuState, tables: PageTables, budget: int) -> int:
-        """Execute RDTSC and RDTSCP, which CR4.TSD turns into faults; everything else is the guest's own fault."""
+    def _run_on(self, state: CpuState, tables: PageTables, budget: int) -> int:
+        """Go on with the rest of the budget behind an instruction that was executed here."""
+        core = self.core
+        executed = self.blocks
+        while True:
+            if core.get(abi.REG_RFLAGS) & EFLAGS_TF:
+                self.vector = 1
+                return Trap.EXCEPTION.value
+            if executed >= budget:
+                return Trap.BUDGET.value
+            trap = core.run(budget - executed)
+            executed += core.blocks
+            self.blocks = executed
+            self.syscall = core.syscall
+            self.fault_address = core.fault_address
+            self.error_code = core.error_code
+            self.vector = core.vector
+            if trap != Trap.EXCEPTION or core.vector not in (6, 13) or not self._read_time_stamp(tables):
+                return trap
+
+    def _read_time_stamp(self, tables: PageTables) -> bool:
+        """Execute RDTSC or RDTSCP, which CR4.TSD turns into faults; any other instruction is the guest's own fault."""
         core = self.core
         code = self._fetch(tables, core.get(abi.REG_RIP), 3)
         if code[:2] == _RDTSC:
@@ -289,20 +309,12 @@ class Processor:
             length = 3
             core.set(abi.REG_RCX, 0)  # TSC_AUX: the number of the processor
         else:
-            return Trap.EXCEPTION.value
-        executed = self.blocks
-        stamp = self._clock.tsc(executed)
+            return False
+        stamp = self._clock.tsc(self.blocks)
         core.set(abi.REG_RAX, stamp & 0xFFFF_FFFF)
         core.set(abi.REG_RDX, stamp >> 32 & 0xFFFF_FFFF)
         core.set(abi.REG_RIP, core.get(abi.REG_RIP) + length)
-        if core.get(abi.REG_RFLAGS) & EFLAGS_TF:
-            self.vector = 1
-            return Trap.EXCEPTION.value
-        if executed >= budget:
-            return Trap.BUDGET.value
-        trap = self.run(state, tables, budget - executed)
-        self.blocks += executed
-        return trap
+        return True
 
     def _fetch(self, tables: PageTables, rip: int, length: int) -> bytes:
         """Return the instruction bytes at ``rip``, as many as are mapped."""

@@ -38,6 +38,9 @@ try:
 except ImportError:  # built without a C compiler
     _engine = None  # type: ignore[assignment]
 
+ACCELERATED = _engine is not None
+"""Whether the C extension is there."""
+
 USER_CS = 0x33
 USER_SS = 0x2B
 """Selectors of 64-bit user code on Linux (arch/x86/include/asm/segment.h)."""
@@ -66,9 +69,12 @@ _PROBE = (bytes.fromhex("0f05").ljust(16, b"\x90")
 _TCG_BUFFER = 256 << 20
 """Bytes of host address space for translated code; touched as it fills."""
 
-_GENERAL_REGISTERS = (abi.REG_RAX, abi.REG_RBX, abi.REG_RCX, abi.REG_RDX, abi.REG_RSI, abi.REG_RDI, abi.REG_RBP,
+_ZERO_REGISTERS = (abi.REG_RAX, abi.REG_RBX, abi.REG_RCX, abi.REG_RDX, abi.REG_RSI, abi.REG_RDI, abi.REG_RBP,
                       abi.REG_RSP, abi.REG_R8, abi.REG_R9, abi.REG_R10, abi.REG_R11, abi.REG_R12, abi.REG_R13,
                       abi.REG_R14, abi.REG_R15, abi.REG_RIP)
+# What FNINIT and a reset MXCSR give (psABI 3.4.1): Unicorn starts with all of it 0, which is another precision.
+_START_REGISTERS = (*((reg, 0) for reg in _ZERO_REGISTERS),
+                    (abi.REG_FPCW, 0x37F), (abi.REG_FPTAG, 0xFFFF), (abi.REG_MXCSR, 0x1F80))
 
 
 class _Msr(ctypes.Structure):
@@ -81,8 +87,8 @@ class Engine:
     """A running-capable processor with its RAM.
 
     ``frames``: the physical memory; ``rows``: operations on page-table rows; ``core``: the run loop;
-    ``blank``: a saved context with all registers 0 at CPL 3; ``accelerated``: whether the C extension is used;
-    ``window_cr3``: the CR3 that ``remove_translations`` leaves loaded.
+    ``blank``: a saved context at CPL 3 as a new program starts; ``accelerated``: whether the C extension is used;
+    ``cr3``: what this object loaded into CR3 last.
     """
 
     __slots__ = ("_callbacks", "_library", "_uc", "_window", "accelerated", "blank", "context_size", "core", "cr3",
@@ -244,9 +250,9 @@ class Engine:
         self._forget(after_int, old_exception)
         for hook in hooks:
             self._check(self._library.uc_hook_del(self._uc, hook), "uc_hook_del")
-        for reg in _GENERAL_REGISTERS:
-            self._library.uc_context_reg_write(ctypes.byref(ctypes.c_char.from_buffer(blank)), reg,
-                                               ctypes.byref(ctypes.c_uint64(0)))
+        for reg, value in _START_REGISTERS:
+            self._check(self._library.uc_context_reg_write(ctypes.byref(ctypes.c_char.from_buffer(blank)), reg,
+                                                           ctypes.byref(ctypes.c_uint64(value))), "uc_context_reg_write")
         return blank, (old_exception * 4, error_code * 4, is_int * 4)
 
     def _start(self, rip: int, expected: int) -> None:
@@ -269,11 +275,8 @@ class Engine:
                     "uc_context_restore")
 
     def _install_hooks(self) -> None:
-        block, syscall, sysenter, interrupt, data = self.core.hooks()
-        self._hook(abi.UC_HOOK_BLOCK, block, data)
-        self._hook(abi.UC_HOOK_INSN, syscall, data, ctypes.c_int(abi.UC_X86_INS_SYSCALL))
-        self._hook(abi.UC_HOOK_INSN, sysenter, data, ctypes.c_int(abi.UC_X86_INS_SYSENTER))
-        self._hook(abi.UC_HOOK_INTR, interrupt, data)
+        for kind, instruction, function, data in self.core.hooks():
+            self._hook(kind, function, data, *([ctypes.c_int(instruction)] if instruction else []))
         self._control(abi.UC_CTL_WRITE_TB_FLUSH)
 
     def _check_traps(self) -> None:
