@@ -92,6 +92,8 @@ def _change(mm: AddressSpace, vma: Vma, start: int, end: int, prot: int) -> None
         if not mm.memory.enough(pages):
             raise Errno.ENOMEM
         flags |= VM_ACCOUNT
+    elif not flags & VM_WRITE and vma.source is None and vma.anon is None:
+        flags &= ~VM_ACCOUNT  # nothing in it yet: the promise of memory is taken back
     was_locked_unreadable = vma.flags & VM_LOCKED and not vma.flags & VM_WRITE and flags & VM_WRITE
     mm.set_flags(vma, start, end, flags)
     mm.protect(start, end, flags)

@@ -40,7 +40,7 @@ def do_mremap(mm: AddressSpace, t: Thread, old: int, old_length: int, new_length
     if old & PAGE_MASK:
         raise Errno.EINVAL
     old_length, new_length = page_align(old_length), page_align(new_length)
-    if not new_length:
+    if not new_length or new_length > USER_TOP:
         raise Errno.EINVAL
     vma = mm.areas.at(old)
     if vma is None:
@@ -156,12 +156,14 @@ def _move(mm: AddressSpace, vma: Vma, old: int, old_length: int, new_length: int
 
 
 def _leave_behind(mm: AddressSpace, old: int, length: int) -> None:
-    """The mapping that MREMAP_DONTUNMAP leaves is empty and unlocked, without a trace of its pages if all moved."""
+    """The area that MREMAP_DONTUNMAP leaves is unlocked as a whole, and without a trace of its pages if all of it moved."""
     for area in mm.areas.overlapping(old, old + length):
         if area.start == old and area.end == old + length:
             area.anon, area.inherited = None, False
         if area.flags & VM_LOCKED:
-            mm.set_flags(area, area.start, area.end, area.flags & ~(VM_LOCKED | VM_LOCKONFAULT))
+            mm.account(area.flags, -area.pages)
+            area.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
+            mm.account(area.flags, area.pages)
 
 
 def remap_file_pages(mm: AddressSpace, t: Thread, start: int, size: int, prot: int, pgoff: int, flags: int) -> None:

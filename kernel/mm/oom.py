@@ -1,7 +1,7 @@
 """The OOM killer (mm/oom_kill.c): when memory is used up and nothing can be reclaimed, one process is sacrificed.
 
 The victim is the process with the highest *badness*: pages it has, plus its page tables, plus ``oom_score_adj`` thousandths of
-all memory.  It is killed together with every other process that shares its memory, and its anonymous pages are taken at once
+all memory.  It is killed together with every other process that shares its memory, and its pages are taken at once
 (``oom_reaper``), because it may be a while until it gets to run and exit; it never returns to user mode, so nobody
 misses them.
 """
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from kernel.mm.usage import resident, table_pages
-from kernel.mm.vma import VM_PFNMAP, VM_SHARED
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
@@ -47,11 +46,14 @@ def badness(process: Process, total: int) -> int | None:
 
 
 def reap(mm: AddressSpace) -> None:
-    """Take the private pages of a dying address space (``__oom_reap_task_mm``)."""
+    """Take the pages of a dying address space (``__oom_reap_task_mm``).
+
+    All of them: dropping whole tables needs no memory, and what is shared lives on in its cache.
+    """
     mm.oom_reaped = True
-    for vma in mm.areas.areas:
-        if not vma.flags & (VM_SHARED | VM_PFNMAP):
-            mm.zap(vma.start, vma.end)
+    mm.update_hiwater()
+    mm.tables.unmap(0, 1 << 47)
+    mm.forget_all()
 
 
 class OomKiller:
