@@ -8,9 +8,9 @@ Numbers are those of ``unicorn/unicorn.h`` and ``unicorn/x86.h``, version 2.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from importlib.machinery import PathFinder
-from pathlib import Path
 
 UC_ARCH_X86 = 4
 UC_MODE_64 = 8
@@ -81,16 +81,17 @@ class MachineError(Exception):
     """The machine itself cannot work (never a mistake of the guest)."""
 
 
-def library_path() -> Path:
+def library_path() -> str:
     """Return where the `unicorn` package keeps its shared library, without importing the package."""
     spec = PathFinder.find_spec("unicorn")
     if spec is None or spec.origin is None:
         raise MachineError("the Python package 'unicorn' is not installed")
-    folder = Path(spec.origin).parent / "lib"
+    folder = os.path.join(os.path.dirname(spec.origin), "lib")
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     wanted = _LIBRARY_NAMES.get(sys.platform, "libunicorn.so.2")
-    for path in (folder / wanted, *sorted(folder.glob("*unicorn*.so*")), *sorted(folder.glob("*unicorn*.dylib"))):
-        if path.is_file():
-            return path
+    for name in (wanted, *(name for name in names if name.startswith("libunicorn.") and not name.endswith(".a"))):
+        if name in names:
+            return os.path.join(folder, name)
     raise MachineError(f"no Unicorn library {wanted} in {folder}")
 
 
@@ -100,7 +101,7 @@ def load() -> ctypes.PyDLL:
     ``PyDLL`` keeps the GIL: a call costs 0.3 us less, and the hooks need it.  Functions that take a variable number of
     arguments get the types of the fixed ones only, so that ctypes passes the rest as the platform wants it.
     """
-    library = ctypes.PyDLL(str(library_path()))
+    library = ctypes.PyDLL(library_path())
     pointer, u64, integer = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int
     library.uc_open.argtypes = (integer, integer, pointer)
     library.uc_close.argtypes = (pointer,)
