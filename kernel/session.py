@@ -44,6 +44,7 @@ def setpgid(t: Thread, number: int, group: int) -> None:
     Raises EINVAL for a negative group, ESRCH if it is neither the caller nor its child, EACCES if the child has exec'ed,
     EPERM for a session leader, another session, or a group that does not exist in the session.
     """
+    group = group or number
     if group < 0:
         raise Errno.EINVAL
     ns = ns_of(t)
