@@ -159,4 +159,5 @@ def test_areas_are_cut_and_joined_as_on_the_host(oracle: Path) -> None:
         mm.put()
         assert rest in ("", "\n")
     assert skipped < SEQUENCES // 2
-    assert not wrong, f"{len(wrong)} of {SEQUENCES} (calls, results here and native, areas here and native):\n" + "\n".join(wrong[:3])
+    # Calls, results here and native, areas here and native.
+    assert not wrong, f"{len(wrong)} of {SEQUENCES}:\n" + "\n".join(wrong[:3])

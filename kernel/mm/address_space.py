@@ -337,8 +337,10 @@ class AddressSpace(UserAccess):
             self.account(vma.flags, -vma.pages)
             self.areas.remove(vma)
             self._release(vma)
-        self.hole_limit = self.mmap_base
-        self.hole_length = 0
+        following = self.areas.find(end)
+        top = self.mmap_base if following is None else following.start
+        if top > self.hole_limit:
+            self.hole_limit = top
 
     def protect(self, start: int, end: int, flags: int) -> None:
         """Make present pages of [start, end) obey the VM_READ, VM_WRITE, VM_EXEC bits of ``flags``; W is set by faults.

@@ -94,11 +94,11 @@ def _gap_end(mm: AddressSpace, vma: Vma) -> int:
 def _top_down(mm: AddressSpace, length: int, low: int, high: int) -> int:
     """Return the highest address of a gap of ``length`` within [low, high), 0 if there is none.
 
-    The search starts where an earlier one for no more than this length ended: everything above was too small then, and
-    gaps only grow by unmapping, which resets the memory of that.
+    ``hole_limit`` and ``hole_length`` spare most of the search: no gap of ``hole_length`` or more ends above ``hole_limit``.
     """
     remembers = high == mm.mmap_base
-    if remembers and mm.hole_length and length >= mm.hole_length:
+    shorter = length < mm.hole_length or not mm.hole_length
+    if remembers and not shorter:
         high = min(high, mm.hole_limit)
     areas = mm.areas.areas
     i = mm.areas.index(high - 1 if high else 0)
@@ -107,7 +107,7 @@ def _top_down(mm: AddressSpace, length: int, low: int, high: int) -> int:
     while high - length >= low:
         bottom = areas[i - 1].end if i else 0
         if high - max(bottom, low) >= length:
-            if remembers:
+            if remembers and (shorter or length == mm.hole_length):
                 mm.hole_limit, mm.hole_length = high, length
             return high - length
         if not i:
