@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from kernel.errno import Errno
+from kernel.fs.unixnames import UnixNames
 from kernel.futex_table import FutexTable
 from kernel.mm.memory import Memory
 from kernel.pid import PidNamespace
@@ -90,7 +91,7 @@ class Kernel:
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "_inum",
-        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino",
+        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "unix_names",
     )  # fmt: skip
 
     sched: Scheduler
@@ -124,7 +125,8 @@ class Kernel:
         self.futexes = FutexTable()
         self.sigqueue_counts: dict[int, int] = {}
         self._inum = FIRST_INUM
-        self._ino = 0
+        self._ino = 15  # the numbers below are those of standard input and output
+        self.unix_names = UnixNames()
         self._told: set[object] = set()
         self.total_forks = 0
         self.boot_time = clock.realtime() - clock.monotonic()
