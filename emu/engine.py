@@ -100,12 +100,12 @@ class Engine:
         ``accelerate``: use the C extension (None: if it is there).  Raises MachineError when the engine cannot be
         brought up or is not laid out as expected.
         """
+        self._uc = 0
         if accelerate and _engine is None:
             raise abi.MachineError("the C extension emu._engine is not built")
         self.accelerated = _engine is not None and accelerate is not False
         self._library: Any = abi.load()
         self._window = False
-        self._uc = 0
         self.cr3 = 0
         self.frames = FrameAllocator(memory & ~0xFFF, _RESERVED_FRAMES)
         self.frames.remove_translations = self.remove_translations
@@ -114,6 +114,8 @@ class Engine:
         self._uc = handle.value or 0
         self._control(abi.UC_CTL_WRITE_CPU_MODEL, ctypes.c_int(abi.UC_CPU_X86_WESTMERE))
         self._control(abi.UC_CTL_WRITE_TCG_BUFFER_SIZE, ctypes.c_uint32(_TCG_BUFFER))
+        # A set of exits that stays empty, instead of the address every uc_emu_start takes: a program may run at any.
+        self._control(abi.UC_CTL_WRITE_USE_EXITS, ctypes.c_int(1))
         self._check(self._library.uc_mem_map_ptr(self._uc, 0, memory & ~0xFFF, abi.UC_PROT_ALL, self.frames.address),
                     "uc_mem_map_ptr")
         self.context_size: int = self._library.uc_context_size(self._uc)
@@ -149,6 +151,8 @@ class Engine:
         Unicorn removes translations by virtual address, so all of RAM is mapped once more in an address space of its
         own; afterwards CR3 must be loaded again before the guest runs (``cr3`` tells).
         """
+        if not self._uc:  # closed: what is given back now was never to run again
+            return
         if not self._window:
             self._map_window()
         self.load_cr3(1 << PAGE_SHIFT)

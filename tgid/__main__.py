@@ -1,5 +1,5 @@
 """``python -m tgid``."""
 
-from tgid.cli import main
+from tgid.cli import entry
 
-raise SystemExit(main())
+entry()

@@ -29,4 +29,7 @@ def run(
     machine = Machine(Config(**options), console)
     machine.kernel.watch = watch
     environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "LANG": "C"} if env is None else env
-    return machine.run(list(argv), environ)
+    try:
+        return machine.run(list(argv), environ)
+    finally:
+        machine.close()

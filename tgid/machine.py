@@ -132,7 +132,7 @@ class Machine:
         self.lines: list[str] = []
         self._log = log
         try:
-            engine = Engine(config.memory, config.accelerate)
+            self.engine = engine = Engine(config.memory, config.accelerate)
         except (MachineError, OSError, MemoryError) as error:
             raise MachineFault(f"the machine cannot start: {error}") from None
         clock: Any = RealClock(console.wait) if config.clock == "real" else VirtualClock()
@@ -258,6 +258,10 @@ class Machine:
             leaks={} if ended is not None else self.leaks(),
             time_ns=self.kernel.clock.monotonic(),
         )
+
+    def close(self) -> None:
+        """Free the engine and the guest's memory; the machine must not be used afterwards."""
+        self.engine.close()
 
     def leaks(self) -> dict[str, int]:
         """Return what is left of tasks, pid numbers and address spaces; empty when every process is gone."""
