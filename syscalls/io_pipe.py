@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PipeFds = Annotated[int, custom("pipefds", out=True)]
 PipeFlags = Annotated[int, flags("open")]
 SpliceFlags = Annotated[int, flags("splice", "({} & 0xffffffff)")]
-UIO_MAXIOV = 1024
 
 
 def install_pair(t: Thread, first: File, second: File, flags: int) -> tuple[int, int]:
@@ -127,10 +126,7 @@ def vmsplice(t: Thread, fd: Fd, iov: InBuf, nr_segs: Size, flags: SpliceFlags) -
     file = t.files.get(fd)
     if not isinstance(file, PipeFile):
         raise Errno.EBADF
-    if nr_segs > UIO_MAXIOV:
-        raise Errno.EINVAL
-    raw = t.mm.read(iov, 16 * nr_segs)  # type: ignore[union-attr]
-    segments = [(base, length) for base, length in struct.iter_unpack("<QQ", raw) if length]
+    segments = [segment for segment in t.mm.read_iovec(iov, nr_segs) if segment[1]]  # type: ignore[union-attr]
     if not segments:
         return 0
     if file.access == O_RDONLY:

@@ -1,18 +1,527 @@
-"""Sockets: the calls of socket(2)."""
+"""Sockets: the calls of socket(2), and how messages and addresses travel (net/socket.c)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import struct
+from typing import TYPE_CHECKING, Annotated, Final
 
+from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN
 from kernel.errno import Errno
+from kernel.fs.fdtable import install_fd
+from kernel.fs.file import O_CLOEXEC, O_NONBLOCK, File
+from kernel.fs.socket import (
+    AF_UNIX,
+    MSG_CMSG_CLOEXEC,
+    MSG_CTRUNC,
+    MSG_DONTWAIT,
+    MSG_PEEK,
+    MSG_TRUNC,
+    MSG_WAITFORONE,
+    NO_ANCILLARY,
+    SO_PASSCRED,
+    SOCK_DGRAM,
+    SOCK_SEQPACKET,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    Ancillary,
+    PeerCred,
+    Received,
+    Socket,
+    discard,
+    pack_cred,
+)
+from kernel.fs.unixsocket import UnixSocket
+from kernel.pid import ns_of
+from kernel.waitqueue import Blocking
+from syscalls.io_pipe import install_pair
+from syscalls.structs import TIMESPEC
 from syscalls.table import syscall
-from syscalls.types import Int
+from syscalls.types import Address, Fd, InBuf, Int, OutBuf, Size, UInt, custom, enum, flags
 
 if TYPE_CHECKING:
     from kernel.task import Thread
 
+Domain = Annotated[int, enum("socket_domain")]
+SockType = Annotated[int, custom("socket_type")]
+SockAddr = Annotated[int, custom("sockaddr")]
+MsgFlags = Annotated[int, flags("msg", "({} & 0xffffffff)")]
+AcceptFlags = Annotated[int, flags("socket_flags")]
+How = Annotated[int, enum("shutdown")]
+
+SOCK_TYPE_MASK = 0xF
+ADDRESS_MAX = 128
+"""sizeof(struct sockaddr_storage)."""
+SCM_RIGHTS, SCM_CREDENTIALS = 1, 2
+SCM_MAX_FD = 253
+UIO_MAXIOV = 1024
+AF_MAX = 46
+_MSGHDR = struct.Struct("<QI4xQQQQi4x")
+MSGHDR_SIZE: Final = _MSGHDR.size
+_CMSGHDR = struct.Struct("<Qii")
+
+
+def sock_of(t: Thread, fd: int) -> Socket:
+    """Return the socket of a descriptor.  EBADF, ENOTSOCK."""
+    file = t.files.get(fd)
+    if not isinstance(file, Socket):
+        raise Errno.ENOTSOCK
+    return file
+
+
+# -- making -----------------------------------------------------------------------------------------------------------
+def _make(t: Thread, domain: int, kind_bits: int, protocol: int) -> Socket:
+    kind = kind_bits & SOCK_TYPE_MASK
+    bits = kind_bits & ~SOCK_TYPE_MASK
+    if bits & ~(O_NONBLOCK | O_CLOEXEC):
+        raise Errno.EINVAL
+    if not 0 <= domain < AF_MAX or domain != AF_UNIX:
+        raise Errno.EAFNOSUPPORT
+    if kind > 10 or kind == 0:
+        raise Errno.EINVAL
+    if protocol not in (0, AF_UNIX):
+        raise Errno.EPROTONOSUPPORT
+    if kind == 3:
+        kind = SOCK_DGRAM  # "Believe it or not BSD has AF_UNIX, SOCK_RAW though nothing uses it" (unix_create)
+    if kind not in (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET):
+        raise Errno.ESOCKTNOSUPPORT
+    return UnixSocket(t, kind, bits & O_NONBLOCK)
+
 
 @syscall(41)
-def socket(t: Thread, domain: Int, type_: Int, protocol: Int) -> int:
-    """socket(2): no address family yet."""
-    raise Errno.EAFNOSUPPORT
+def socket(t: Thread, domain: Domain, type_: SockType, protocol: Int) -> int:
+    """socket(2): AF_UNIX; EAFNOSUPPORT for every other family."""
+    return install_fd(t, _make(t, domain, type_, protocol), type_ & O_CLOEXEC)
+
+
+@syscall(53)
+def socketpair(t: Thread, domain: Domain, type_: SockType, protocol: Int, sv: Annotated[int, custom("pipefds", out=True)]) -> int:
+    """socketpair(2)."""
+    first, second = _make(t, domain, type_, protocol), _make(t, domain, type_, protocol)
+    assert isinstance(first, UnixSocket)
+    assert isinstance(second, UnixSocket)
+    first.pair_with(second)
+    a, b = install_pair(t, first, second, type_)
+    try:
+        t.mm.write(sv, struct.pack("<ii", a, b))  # type: ignore[union-attr]
+    except Errno:
+        t.files.close(t, a)
+        t.files.close(t, b)
+        raise
+    return 0
+
+
+# -- addresses --------------------------------------------------------------------------------------------------------
+def _read_address(t: Thread, address: int, length: int) -> bytes:
+    """Fetch a sockaddr (move_addr_to_kernel).  EINVAL for an absurd length."""
+    if not 0 <= length <= ADDRESS_MAX:
+        raise Errno.EINVAL
+    return t.mm.read(address, length) if length else b""  # type: ignore[union-attr]
+
+
+def _write_address(t: Thread, name: bytes, address: int, length_at: int) -> None:
+    """Store a sockaddr cut to the caller's space, and its true length (move_addr_to_user)."""
+    mm = t.mm
+    assert mm is not None
+    space = struct.unpack("<i", mm.read(length_at, 4))[0]
+    if space < 0:
+        raise Errno.EINVAL
+    if space:
+        mm.write(address, name[:space])
+    mm.write(length_at, struct.pack("<i", len(name)))
+
+
+@syscall(49)
+def bind(t: Thread, fd: Fd, addr: SockAddr, addrlen: Int) -> int:
+    """bind(2)."""
+    sock = sock_of(t, fd)
+    sock.bind(t, _read_address(t, addr, addrlen))
+    return 0
+
+
+@syscall(50)
+def listen(t: Thread, fd: Fd, backlog: Int) -> int:
+    """listen(2)."""
+    sock_of(t, fd).listen(t, backlog)
+    return 0
+
+
+@syscall(42)
+def connect(t: Thread, fd: Fd, addr: SockAddr, addrlen: Int) -> int | Blocking[int]:
+    """connect(2)."""
+    sock = sock_of(t, fd)
+    name = _read_address(t, addr, addrlen)
+    try:
+        sock.connect(t, name)
+    except Errno.EAGAIN:
+        if sock.flags & O_NONBLOCK:
+            raise
+        return _connect_slow(t, sock, name)
+    return 0
+
+
+def _connect_slow(t: Thread, sock: Socket, name: bytes) -> Blocking[int]:
+    yield from sock.sleep(t, "unix_wait_for_peer", lambda: sock.connect(t, name), sock.send_timeout)
+    return 0
+
+
+def _accept(t: Thread, fd: int, address: int, length_at: int, bits: int) -> int | Blocking[int]:
+    if bits & ~(O_NONBLOCK | O_CLOEXEC):
+        raise Errno.EINVAL
+    sock = sock_of(t, fd)
+
+    def attempt() -> int:
+        made = sock.accept(t, bits & O_NONBLOCK)
+        try:
+            if address:
+                _write_address(t, made.name(True), address, length_at)
+        except Errno:
+            made.drop()
+            raise
+        return install_fd(t, made, bits)
+
+    try:
+        return attempt()
+    except Errno.EAGAIN:
+        if sock.flags & O_NONBLOCK:
+            raise
+        return sock.sleep(t, "skb_wait_for_more_packets", attempt, sock.receive_timeout)
+
+
+@syscall(43)
+def accept(t: Thread, fd: Fd, addr: SockAddr, addrlen: Address) -> int | Blocking[int]:
+    """accept(2)."""
+    return _accept(t, fd, addr, addrlen, 0)
+
+
+@syscall(288)
+def accept4(t: Thread, fd: Fd, addr: SockAddr, addrlen: Address, flags: AcceptFlags) -> int | Blocking[int]:
+    """accept4(2)."""
+    return _accept(t, fd, addr, addrlen, flags)
+
+
+@syscall(51)
+def getsockname(t: Thread, fd: Fd, addr: SockAddr, addrlen: Address) -> int:
+    """getsockname(2)."""
+    _write_address(t, sock_of(t, fd).name(False), addr, addrlen)
+    return 0
+
+
+@syscall(52)
+def getpeername(t: Thread, fd: Fd, addr: SockAddr, addrlen: Address) -> int:
+    """getpeername(2)."""
+    _write_address(t, sock_of(t, fd).name(True), addr, addrlen)
+    return 0
+
+
+@syscall(48)
+def shutdown(t: Thread, fd: Fd, how: How) -> int:
+    """shutdown(2)."""
+    if not 0 <= how <= 2:
+        raise Errno.EINVAL
+    sock_of(t, fd).shutdown(t, how)
+    return 0
+
+
+# -- options ----------------------------------------------------------------------------------------------------------
+@syscall(54)
+def setsockopt(t: Thread, fd: Fd, level: Int, optname: Int, optval: InBuf, optlen: Int) -> int:
+    """setsockopt(2)."""
+    if optlen < 0:
+        raise Errno.EINVAL
+    sock = sock_of(t, fd)
+    sock.set_option(t, level, optname, t.mm.read(optval, min(optlen, 256)) if optlen else b"")  # type: ignore[union-attr]
+    return 0
+
+
+@syscall(55)
+def getsockopt(t: Thread, fd: Fd, level: Int, optname: Int, optval: Address, optlen: Address) -> int:
+    """getsockopt(2)."""
+    mm = t.mm
+    assert mm is not None
+    sock = sock_of(t, fd)
+    space = struct.unpack("<i", mm.read(optlen, 4))[0]
+    if space < 0:
+        raise Errno.EINVAL
+    value = sock.get_option(t, level, optname)[:space]
+    mm.write(optval, value)
+    mm.write(optlen, struct.pack("<i", len(value)))
+    return 0
+
+
+# -- plain send and receive -------------------------------------------------------------------------------------------
+@syscall(44)
+def sendto(t: Thread, fd: Fd, buf: InBuf, size: Size, flags: MsgFlags, addr: SockAddr, addrlen: Int) -> int | Blocking[int]:
+    """sendto(2), send(2)."""
+    sock = sock_of(t, fd)
+    data = t.mm.read(buf, min(size, 0x7FFFF000)) if size else b""  # type: ignore[union-attr]
+    name = _read_address(t, addr, addrlen) if addr else None
+    return _send(t, sock, data, flags, name, NO_ANCILLARY)
+
+
+def _send(t: Thread, sock: Socket, data: bytes, flags: int, name: bytes | None, ancillary: Ancillary) -> int | Blocking[int]:
+    nonblocking = flags & MSG_DONTWAIT or sock.flags & O_NONBLOCK
+    try:
+        done = sock.send(t, data, flags, name, ancillary)
+    except Errno.EAGAIN:
+        if nonblocking:
+            raise
+        return sock.send_all(t, data, flags, name, ancillary)
+    if done < len(data) and not nonblocking:
+        return _send_rest(t, sock, data, done, flags)
+    return done
+
+
+def _send_rest(t: Thread, sock: Socket, data: bytes, done: int, flags: int) -> Blocking[int]:
+    try:
+        return done + (yield from sock.send_all(t, data[done:], flags))
+    except Errno:
+        return done
+
+
+def _receive(t: Thread, sock: Socket, size: int, flags: int) -> Received | Blocking[Received]:
+    try:
+        if not flags & 0x100:  # MSG_WAITALL goes on after the first piece
+            return sock.receive(t, size, flags)
+    except Errno.EAGAIN:
+        if flags & MSG_DONTWAIT or sock.flags & O_NONBLOCK:
+            raise
+    return sock.receive_sleeping(t, size, flags)
+
+
+@syscall(45)
+def recvfrom(
+    t: Thread, fd: Fd, buf: OutBuf, size: Size, flags: MsgFlags, addr: SockAddr, addrlen: Address
+) -> int | Blocking[int]:
+    """recvfrom(2), recv(2)."""
+    sock = sock_of(t, fd)
+
+    def store(got: Received) -> int:
+        discard(got.ancillary)
+        if got.data:
+            t.mm.write(buf, got.data)  # type: ignore[union-attr]
+        if addr:
+            _write_address(t, got.address if len(got.address) > 2 else b"", addr, addrlen)
+        return got.length if flags & MSG_TRUNC and sock.kind != SOCK_STREAM else len(got.data)
+
+    got = _receive(t, sock, min(size, 0x7FFFF000), flags)
+    if isinstance(got, Received):
+        return store(got)
+
+    def waiting() -> Blocking[int]:
+        return store((yield from got))
+
+    return waiting()
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+def _align(length: int) -> int:
+    return (length + 7) & ~7
+
+
+def _parse_control(t: Thread, sock: Socket, control: bytes) -> Ancillary:
+    """Read the control messages of sendmsg (__scm_send).  The files are held for the message."""
+    files: list[File] = []
+    cred: PeerCred | None = None
+    try:
+        at = 0
+        while at + _CMSGHDR.size <= len(control):
+            length, level, kind = _CMSGHDR.unpack_from(control, at)
+            if length < _CMSGHDR.size or at + length > len(control):
+                raise Errno.EINVAL
+            body = control[at + _CMSGHDR.size : at + length]
+            at += _align(length)
+            if level != SOL_SOCKET:
+                continue
+            if kind == SCM_RIGHTS:
+                if len(body) // 4 + len(files) > SCM_MAX_FD:
+                    raise Errno.EINVAL
+                for (fd,) in struct.iter_unpack("<i", body[: len(body) // 4 * 4]):
+                    files.append(t.files.get(fd).hold())
+            elif kind == SCM_CREDENTIALS:
+                if len(body) != 12:
+                    raise Errno.EINVAL
+                cred = _claimed_cred(t, *struct.unpack("<iII", body))
+            else:
+                raise Errno.EINVAL
+    except Errno:
+        discard(Ancillary(tuple(files)))
+        raise
+    return Ancillary(tuple(files), cred) if files or cred is not None else NO_ANCILLARY
+
+
+def _claimed_cred(t: Thread, pid: int, uid: int, gid: int) -> PeerCred:
+    """Check the identity a sender claims (scm_check_creds): its own, or with privilege another's.  EPERM, ESRCH."""
+    mine = t.cred
+    own = pid == t.process.tgid_pid.nr_in(ns_of(t)) or mine.capable(CAP_SYS_ADMIN)
+    if not own:
+        raise Errno.EPERM
+    if uid not in (mine.uid, mine.euid, mine.suid) and not mine.capable(CAP_SETUID):
+        raise Errno.EPERM
+    if gid not in (mine.gid, mine.egid, mine.sgid) and not mine.capable(CAP_SETGID):
+        raise Errno.EPERM
+    found = ns_of(t).find(pid)
+    if found is None:
+        raise Errno.ESRCH
+    return PeerCred(found, uid, gid)
+
+
+def _sendmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blocking[int]:
+    mm = t.mm
+    assert mm is not None
+    name_at, name_length, iov, iovlen, control_at, control_length, _ = _MSGHDR.unpack(mm.read(address, MSGHDR_SIZE))
+    if iovlen > UIO_MAXIOV:
+        raise Errno.EMSGSIZE
+    name = _read_address(t, name_at, min(name_length, ADDRESS_MAX)) if name_at and name_length else None
+    vector = mm.read_iovec(iov, iovlen)
+    data = mm.gather(vector) if vector else b""
+    if control_length > 1 << 20:
+        raise Errno.ENOBUFS
+    ancillary = _parse_control(t, sock, mm.read(control_at, control_length)) if control_at and control_length else NO_ANCILLARY
+    try:
+        result = _send(t, sock, data, flags, name, ancillary)
+    except Errno:
+        discard(ancillary)
+        raise
+    if isinstance(result, int):
+        return result
+    return _sendmsg_slow(result, ancillary)
+
+
+def _sendmsg_slow(call: Blocking[int], ancillary: Ancillary) -> Blocking[int]:
+    try:
+        return (yield from call)
+    except Errno:
+        discard(ancillary)
+        raise
+
+
+@syscall(46)
+def sendmsg(t: Thread, fd: Fd, msg: Address, flags: MsgFlags) -> int | Blocking[int]:
+    """sendmsg(2)."""
+    return _sendmsg(t, sock_of(t, fd), msg, flags)
+
+
+def _control_for(t: Thread, sock: Socket, got: Received, space: int, flags: int) -> tuple[bytes, int]:
+    """Return the control data of a received message and MSG_CTRUNC if it did not fit (scm_recv); installs files."""
+    out = b""
+    told = 0
+    if sock.options.get(SO_PASSCRED):
+        cred = got.ancillary.cred if got.ancillary.cred is not None else PeerCred(None, 65534, 65534)
+        if space >= _CMSGHDR.size + 12:
+            out += _CMSGHDR.pack(_CMSGHDR.size + 12, SOL_SOCKET, SCM_CREDENTIALS) + pack_cred(t, cred)
+            out += bytes(min(_align(len(out)), space) - len(out))
+        else:
+            told |= MSG_CTRUNC
+    files = got.ancillary.files
+    if files:
+        room = max(0, (space - len(out) - _CMSGHDR.size) // 4)
+        fds: list[int] = []
+        for file in files:
+            if len(fds) >= room:
+                told |= MSG_CTRUNC
+                file.drop()
+                continue
+            try:
+                fds.append(install_fd(t, file, O_CLOEXEC if flags & MSG_CMSG_CLOEXEC else 0))
+            except Errno:
+                told |= MSG_CTRUNC
+                room = len(fds)
+        if fds:
+            body = struct.pack(f"<{len(fds)}i", *fds)
+            out += _CMSGHDR.pack(_CMSGHDR.size + len(body), SOL_SOCKET, SCM_RIGHTS) + body
+            out += bytes(min(_align(len(out)), space) - len(out))
+    return out, told
+
+
+def _recvmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blocking[int]:
+    mm = t.mm
+    assert mm is not None
+    name_at, name_space, iov, iovlen, control_at, control_space, _ = _MSGHDR.unpack(mm.read(address, MSGHDR_SIZE))
+    if iovlen > UIO_MAXIOV:
+        raise Errno.EMSGSIZE
+    vector = mm.read_iovec(iov, iovlen)
+    size = sum(length for _, length in vector)
+
+    def store(got: Received) -> int:
+        if got.data:
+            mm.scatter(vector, got.data)
+        control, told = _control_for(t, sock, got, control_space if control_at else 0, flags)
+        if control:
+            mm.write(control_at, control)
+        name = got.address if len(got.address) > 2 else b""
+        if name_at:
+            mm.write(name_at, name[:name_space])
+            mm.write(address + 8, struct.pack("<I", len(name)))
+        mm.write(address + 40, struct.pack("<Qi", len(control), told | got.flags | flags & MSG_CMSG_CLOEXEC))
+        return got.length if flags & MSG_TRUNC and sock.kind != SOCK_STREAM else len(got.data)
+
+    got = _receive(t, sock, size, flags)
+    if isinstance(got, Received):
+        return store(got)
+
+    def waiting() -> Blocking[int]:
+        return store((yield from got))
+
+    return waiting()
+
+
+@syscall(47)
+def recvmsg(t: Thread, fd: Fd, msg: Address, flags: MsgFlags) -> int | Blocking[int]:
+    """recvmsg(2)."""
+    return _recvmsg(t, sock_of(t, fd), msg, flags)
+
+
+MMSGHDR_SIZE: Final = MSGHDR_SIZE + 8
+
+
+def _finish(call: int | Blocking[int]) -> Blocking[int]:
+    return call if isinstance(call, int) else (yield from call)
+
+
+@syscall(307)
+def sendmmsg(t: Thread, fd: Fd, msgvec: Address, vlen: UInt, flags: MsgFlags) -> Blocking[int]:
+    """sendmmsg(2): an error after the first message gives the count."""
+    sock = sock_of(t, fd)
+    done = 0
+    while done < min(vlen, UIO_MAXIOV):
+        at = msgvec + done * MMSGHDR_SIZE
+        try:
+            sent = yield from _finish(_sendmsg(t, sock, at, flags))
+            t.mm.write(at + MSGHDR_SIZE, struct.pack("<I", sent))  # type: ignore[union-attr]
+        except Errno:
+            if done:
+                break
+            raise
+        done += 1
+    return done
+
+
+@syscall(299)
+def recvmmsg(t: Thread, fd: Fd, msgvec: Address, vlen: UInt, flags: MsgFlags, timeout: Address) -> Blocking[int]:
+    """recvmmsg(2): the time-out is looked at between messages only, as on Linux (BUGS)."""
+    sock = sock_of(t, fd)
+    deadline = None
+    if timeout:
+        seconds, nano = TIMESPEC.read(t.mm, timeout)  # type: ignore[arg-type]
+        if seconds < 0 or not 0 <= nano < 1_000_000_000:
+            raise Errno.EINVAL
+        deadline = t.kernel.clock.monotonic() + seconds * 1_000_000_000 + nano
+    done = 0
+    bits = flags & ~MSG_WAITFORONE
+    while done < min(vlen, UIO_MAXIOV):
+        at = msgvec + done * MMSGHDR_SIZE
+        try:
+            got = yield from _finish(_recvmsg(t, sock, at, bits))
+            t.mm.write(at + MSGHDR_SIZE, struct.pack("<I", got))  # type: ignore[union-attr]
+        except Errno:
+            if done:
+                break
+            raise
+        done += 1
+        if flags & MSG_WAITFORONE:
+            bits |= MSG_DONTWAIT
+        if flags & MSG_PEEK and not bits & MSG_DONTWAIT:
+            break
+        if deadline is not None and deadline <= t.kernel.clock.monotonic():
+            break
+    return done

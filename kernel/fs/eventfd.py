@@ -25,6 +25,7 @@ class EventFd(AnonFile):
     NAME = b"[eventfd]"
     READ_WCHAN = "eventfd_read"
     WRITE_WCHAN = "eventfd_write"
+    SHORT_WRITES = True
 
     def __init__(self, count: int, semaphore: bool, flags: int) -> None:
         super().__init__(O_RDWR | flags)

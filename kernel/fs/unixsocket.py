@@ -1,0 +1,447 @@
+"""AF_UNIX sockets: stream, datagram and seqpacket (unix(7), net/unix/af_unix.c).
+
+Data goes straight into the receiver's queue as messages; a stream reads across messages but not past one that carries
+files.  The sender is limited by what of its own is not yet received (SO_SNDBUF), a datagram socket also by the length
+of the receiver's queue.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from typing import TYPE_CHECKING
+
+from kernel.errno import Errno
+from kernel.fs.dirops import mknod
+from kernel.fs.file import (
+    POLLERR,
+    POLLHUP,
+    POLLIN,
+    POLLOUT,
+    POLLRDHUP,
+    POLLRDNORM,
+    POLLWRBAND,
+    POLLWRNORM,
+)
+from kernel.fs.inode import MAY_WRITE, S_IFMT, S_IFSOCK, Inode
+from kernel.fs.path import AT_FDCWD, lookup
+from kernel.fs.pipe import FIONREAD
+from kernel.fs.socket import (
+    AF_UNIX,
+    AF_UNSPEC,
+    MSG_EOR,
+    MSG_NOSIGNAL,
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_TRUNC,
+    NO_ANCILLARY,
+    RCV_SHUTDOWN,
+    SEND_SHUTDOWN,
+    SO_PASSCRED,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    Ancillary,
+    PeerCred,
+    Received,
+    Socket,
+    discard,
+)
+from kernel.signal import SIGPIPE
+from kernel.signal_send import send_sig_self
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+    from kernel.waitqueue import WaitQueue
+
+FAMILY = struct.pack("<H", AF_UNIX)
+SUN_PATH_MAX = 108
+MAX_DGRAM_QLEN = 10
+"""net.unix.max_dgram_qlen: datagrams that wait at most, plus one."""
+SOMAXCONN = 4096
+STREAM_CHUNK = 32768
+SIOCINQ, SIOCOUTQ = FIONREAD, 0x5411
+OVERHEAD = 512
+"""What a message is charged beside its bytes (truesize of an skb)."""
+
+_READABLE = POLLIN | POLLRDNORM
+_WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND
+
+
+class Message:
+    """One message in a receiver's queue; ``offset``: bytes of a stream that were read already."""
+
+    __slots__ = ("data", "offset", "address", "ancillary", "sender")
+
+    def __init__(self, data: bytes, address: bytes, ancillary: Ancillary, sender: UnixSocket) -> None:
+        self.data = data
+        self.offset = 0
+        self.address = address
+        self.ancillary = ancillary
+        self.sender = sender
+
+
+class UnixSocket(Socket):
+    """``peer``: the socket at the other end, or a datagram's default destination; None if not connected.
+
+    ``connections``: established sockets that wait for accept.  ``in_flight``: bytes sent and not yet received.
+    """
+
+    __slots__ = (
+        "peer", "messages", "address", "inode_bound", "connections", "backlog", "in_flight", "cred", "other_cred", "closed",
+        "was_connected", "names", "blocked_on",
+    )  # fmt: skip
+
+    def __init__(self, t: Thread, kind: int, flags: int) -> None:
+        super().__init__(t.kernel.next_ino(), AF_UNIX, kind, 0, flags)
+        self.peer: UnixSocket | None = None
+        self.messages: deque[Message] = deque()
+        self.address = FAMILY
+        self.inode_bound: Inode | None = None
+        self.connections: deque[UnixSocket] = deque()
+        self.backlog = 0
+        self.in_flight = 0
+        self.cred = PeerCred(t.process.tgid_pid, t.cred.euid, t.cred.egid)
+        self.other_cred: PeerCred | None = None
+        self.closed = self.was_connected = False
+        self.names = t.kernel.unix_names
+        self.blocked_on: WaitQueue | None = None
+        """The queue of another socket that was too full for the last attempt."""
+
+    # -- names ----------------------------------------------------------------------------------------------------
+    def bind(self, t: Thread, address: bytes) -> None:
+        """A path makes a socket inode; a leading NUL an abstract name; nothing but the family a name of the kernel's choice."""
+        path = _sun_path(address)
+        names = self.names
+        if path == b"" and len(self.address) > 2:
+            return
+        if len(self.address) > 2:
+            raise Errno.EINVAL
+        if path == b"":
+            path = b"\0" + names.auto_name()
+        if path[0] == 0:
+            if path[1:] in names.abstract:
+                raise Errno.EADDRINUSE
+            names.abstract[path[1:]] = self
+            self.address = FAMILY + path
+            return
+        path = path.split(b"\0", 1)[0]
+        try:
+            mknod(t, AT_FDCWD, path, S_IFSOCK | 0o777, 0)
+        except Errno.EEXIST:
+            raise Errno.EADDRINUSE from None
+        inode = lookup(t, AT_FDCWD, path, follow=False).dentry.inode
+        names.by_inode[inode] = self
+        self.inode_bound = inode
+        self.address = FAMILY + path + b"\0"
+
+    def _find(self, t: Thread, address: bytes) -> UnixSocket:
+        """Return the socket of a name (unix_find_other).  ECONNREFUSED, EPROTOTYPE, errors of the path walk."""
+        path = _sun_path(address)
+        if path == b"":
+            raise Errno.EINVAL
+        names = self.names
+        if path[0] == 0:
+            found = names.abstract.get(path[1:])
+        else:
+            inode = lookup(t, AT_FDCWD, path.split(b"\0", 1)[0]).dentry.inode
+            inode.permission(t, MAY_WRITE)
+            if inode.mode & S_IFMT != S_IFSOCK:
+                raise Errno.ECONNREFUSED
+            found = names.by_inode.get(inode)
+        if found is None:
+            raise Errno.ECONNREFUSED
+        if found.kind != self.kind:
+            raise Errno.EPROTOTYPE
+        return found
+
+    def name(self, peer: bool) -> bytes:
+        if not peer:
+            return self.address
+        if self.peer is None:
+            raise Errno.ENOTCONN
+        return self.peer.address
+
+    # -- connections ----------------------------------------------------------------------------------------------
+    def pair_with(self, other: UnixSocket) -> None:
+        """Connect two sockets with each other (socketpair)."""
+        self.peer, other.peer = other, self
+        self.other_cred, other.other_cred = other.cred, self.cred
+        self.was_connected = other.was_connected = True
+
+    def listen(self, t: Thread, backlog: int) -> None:
+        if self.kind == SOCK_DGRAM:
+            raise Errno.EOPNOTSUPP
+        if len(self.address) == 2 or self.peer is not None:
+            raise Errno.EINVAL
+        self.listening = True
+        self.backlog = min(backlog & 0xFFFFFFFF, SOMAXCONN)
+        self.cred = PeerCred(t.process.tgid_pid, t.cred.euid, t.cred.egid)
+        self.wait.wake_all()
+
+    def connect(self, t: Thread, address: bytes) -> None:
+        if self.kind == SOCK_DGRAM:
+            if address[:2] == struct.pack("<H", AF_UNSPEC):
+                self.peer = None
+                return
+            self.peer = self._find(t, address)
+            self.wait.wake_all()
+            return
+        if self.listening:
+            raise Errno.EINVAL
+        if self.was_connected:
+            raise Errno.EISCONN
+        listener = self._find(t, address)
+        if not listener.listening or listener.shut & RCV_SHUTDOWN:
+            raise Errno.ECONNREFUSED
+        if len(listener.connections) > listener.backlog:
+            self.blocked_on = listener.wait
+            raise Errno.EAGAIN
+        self.blocked_on = None
+        server = UnixSocket(t, self.kind, 0)
+        server.address = listener.address
+        server.cred = listener.cred
+        self.cred = PeerCred(t.process.tgid_pid, t.cred.euid, t.cred.egid)
+        self.pair_with(server)
+        listener.connections.append(server)
+        listener.wait.wake_all(_READABLE)
+        self.wait.wake_all()
+
+    def accept(self, t: Thread, flags: int) -> Socket:
+        if self.kind == SOCK_DGRAM:
+            raise Errno.EOPNOTSUPP
+        if not self.listening:
+            raise Errno.EINVAL
+        if not self.connections:
+            raise Errno.EAGAIN
+        server = self.connections.popleft()
+        server.flags |= flags
+        # Those who wait to connect sleep on this queue as well.
+        self.wait.wake_all()
+        return server
+
+    def peer_cred(self) -> PeerCred:
+        return self.other_cred if self.other_cred is not None else PeerCred(None, -1, -1)
+
+    # -- data -----------------------------------------------------------------------------------------------------
+    def _destination(self, t: Thread, flags: int, address: bytes | None) -> UnixSocket:
+        if self.kind == SOCK_DGRAM:
+            target = self._find(t, address) if address is not None else self.peer
+            if target is None:
+                raise Errno.ENOTCONN
+            if self.shut & SEND_SHUTDOWN:
+                self._broken(t, flags)
+            if target.closed:
+                if address is None:
+                    self.peer = None
+                raise Errno.ECONNREFUSED
+            if target.peer is not None and target.peer is not self:
+                # A connected datagram socket hears only its peer (unix_may_send).
+                raise Errno.EPERM
+            if target.shut & RCV_SHUTDOWN:
+                self._broken(t, flags)
+            return target
+        if address is not None:
+            raise Errno.EISCONN if self.peer is not None else Errno.EOPNOTSUPP
+        target = self.peer
+        if target is None:
+            if self.was_connected:
+                self._broken(t, flags)
+            raise Errno.ENOTCONN
+        if self.shut & SEND_SHUTDOWN or target.closed or target.shut & RCV_SHUTDOWN:
+            self._broken(t, flags)
+        return target
+
+    def _broken(self, t: Thread, flags: int) -> None:
+        if self.kind == SOCK_STREAM and not flags & MSG_NOSIGNAL:
+            send_sig_self(t, SIGPIPE)
+        raise Errno.EPIPE
+
+    def send(self, t: Thread, data: bytes, flags: int, address: bytes | None, ancillary: Ancillary) -> int:
+        if flags & MSG_OOB:
+            raise Errno.EOPNOTSUPP
+        self.take_error()
+        target = self._destination(t, flags, address)
+        if self.kind != SOCK_STREAM:
+            if len(data) > self.send_buffer - 32:
+                raise Errno.EMSGSIZE
+            if self.in_flight and self.in_flight + len(data) > self.send_buffer:
+                raise Errno.EAGAIN
+            if self.kind == SOCK_DGRAM and len(target.messages) > MAX_DGRAM_QLEN and target is not self:
+                self.blocked_on = target.wait
+                raise Errno.EAGAIN
+            self.blocked_on = None
+        else:
+            if not data:
+                return 0
+            room = self.send_buffer - self.in_flight - OVERHEAD
+            if room <= 0:
+                raise Errno.EAGAIN
+            if len(data) > room:
+                data = data[:room]
+        if ancillary.cred is None and (self.options.get(SO_PASSCRED) or target.options.get(SO_PASSCRED)):
+            ancillary = ancillary._replace(cred=PeerCred(t.process.tgid_pid, t.cred.uid, t.cred.gid))
+        last = target.messages[-1] if target.messages else None
+        if (
+            self.kind == SOCK_STREAM and last is not None and ancillary is NO_ANCILLARY and last.ancillary is NO_ANCILLARY
+            and len(last.data) + len(data) <= STREAM_CHUNK
+        ):  # fmt: skip
+            last.data += data
+            self.in_flight += len(data)
+        else:
+            target.messages.append(Message(data, self.address, ancillary, self))
+            self.in_flight += len(data) + OVERHEAD
+        target.wait.wake_all(_READABLE)
+        return len(data)
+
+    def receive(self, t: Thread, size: int, flags: int) -> Received:
+        if flags & MSG_OOB:
+            raise Errno.EOPNOTSUPP
+        messages = self.messages
+        if self.kind != SOCK_DGRAM and not self.was_connected:
+            raise Errno.EINVAL if self.kind == SOCK_STREAM else Errno.ENOTCONN
+        if not messages:
+            self.take_error()
+            if self.shut & RCV_SHUTDOWN or (self.was_connected and (self.peer is None or self.peer.closed)):
+                if self.kind != SOCK_DGRAM or self.shut & RCV_SHUTDOWN:
+                    return Received(b"", b"", NO_ANCILLARY, 0, 0)
+            raise Errno.EAGAIN
+        return self._receive_stream(size, flags) if self.kind == SOCK_STREAM else self._receive_packet(size, flags)
+
+    def _receive_packet(self, size: int, flags: int) -> Received:
+        message = self.messages[0]
+        length = len(message.data)
+        ancillary = message.ancillary
+        if flags & MSG_PEEK:
+            ancillary = ancillary._replace(files=tuple(file.hold() for file in ancillary.files))
+        else:
+            self.messages.popleft()
+            self._received(message.sender, length + OVERHEAD)
+        told = MSG_TRUNC if length > size else 0
+        if self.kind != SOCK_DGRAM:
+            told |= MSG_EOR
+        return Received(message.data[:size], message.address, ancillary, told, length)
+
+    def _receive_stream(self, size: int, flags: int) -> Received:
+        parts: list[bytes] = []
+        ancillary = NO_ANCILLARY
+        left = size
+        index = 0
+        messages = self.messages
+        while index < len(messages) and (left or not parts):
+            message = messages[index]
+            # Bytes of senders that are told apart are not mixed, and nothing is read past files (unix_stream_read_generic).
+            if parts and message.ancillary.cred != ancillary.cred:
+                break
+            if parts and message.ancillary.files and ancillary.files:
+                break
+            chunk = message.data[message.offset : message.offset + left]
+            parts.append(chunk)
+            left -= len(chunk)
+            beside = message.ancillary
+            if flags & MSG_PEEK:
+                ancillary = beside._replace(files=tuple(file.hold() for file in beside.files))
+                index += 1
+            else:
+                ancillary = beside if not ancillary.files else ancillary
+                if beside.files:
+                    message.ancillary = beside._replace(files=())
+                message.offset += len(chunk)
+                if message.offset >= len(message.data):
+                    messages.popleft()
+                    self._received(message.sender, len(message.data) + OVERHEAD)
+                else:
+                    break
+            if beside.files:
+                break
+        data = b"".join(parts) if len(parts) != 1 else parts[0]
+        return Received(data, b"", ancillary, 0, len(data))
+
+    def _received(self, sender: UnixSocket, size: int) -> None:
+        sender.in_flight -= size
+        sender.wait.wake_all(_WRITABLE)
+        if self.kind == SOCK_DGRAM:
+            # Senders that found the queue full sleep here.
+            self.wait.wake_all(_WRITABLE)
+
+    def wait_queues(self) -> tuple[WaitQueue, ...]:
+        other = self.blocked_on
+        if other is None and self.kind == SOCK_DGRAM and self.peer is not None:
+            other = self.peer.wait
+        return (self.wait,) if other is None or other is self.wait else (self.wait, other)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+    def shutdown(self, t: Thread, how: int) -> None:
+        if self.kind != SOCK_DGRAM and not self.was_connected and not self.listening:
+            raise Errno.ENOTCONN
+        mine = how + 1
+        self.shut |= mine
+        peer = self.peer
+        if peer is not None and self.kind != SOCK_DGRAM:
+            peer.shut |= (SEND_SHUTDOWN if mine & RCV_SHUTDOWN else 0) | (RCV_SHUTDOWN if mine & SEND_SHUTDOWN else 0)
+            peer.wait.wake_all()
+        self.wait.wake_all()
+
+    def release(self) -> None:
+        """The last descriptor is gone (unix_release_sock): the peer reads the rest, then end of file or ECONNRESET."""
+        self.closed = True
+        names = self.names
+        if self.inode_bound is not None:
+            if names.by_inode.get(self.inode_bound) is self:
+                del names.by_inode[self.inode_bound]
+        elif len(self.address) > 2 and names.abstract.get(self.address[3:]) is self:
+            del names.abstract[self.address[3:]]
+        peer = self.peer
+        if peer is not None and self.kind != SOCK_DGRAM:
+            if self.messages:
+                peer.error = Errno.ECONNRESET
+            peer.shut |= RCV_SHUTDOWN | SEND_SHUTDOWN
+            peer.wait.wake_all()
+        while self.connections:
+            waiting = self.connections.popleft()
+            if waiting.peer is not None:
+                waiting.peer.error = Errno.ECONNRESET
+            waiting.drop()
+        while self.messages:
+            message = self.messages.popleft()
+            discard(message.ancillary)
+            message.sender.in_flight -= len(message.data) + OVERHEAD
+            message.sender.wait.wake_all(_WRITABLE)
+        self.wait.wake_all()
+
+    # -- readiness ------------------------------------------------------------------------------------------------
+    def poll(self, t: Thread) -> int:
+        mask = POLLERR if self.error is not None else 0
+        shut = self.shut
+        if shut == RCV_SHUTDOWN | SEND_SHUTDOWN:
+            mask |= POLLHUP
+        if shut & RCV_SHUTDOWN:
+            mask |= POLLRDHUP | _READABLE
+        if self.messages or self.connections:
+            mask |= _READABLE
+        if self.kind != SOCK_DGRAM and not self.was_connected and not self.listening:
+            mask |= POLLHUP
+        peer = self.peer
+        full = self.kind == SOCK_DGRAM and peer is not None and peer.peer is not self and len(peer.messages) > MAX_DGRAM_QLEN
+        if not self.listening and self.in_flight * 4 <= self.send_buffer and not full:
+            mask |= _WRITABLE
+        return mask
+
+    def ioctl(self, t: Thread, command: int, argument: int) -> int:
+        if command == SIOCINQ:
+            if self.kind == SOCK_STREAM:
+                value = sum(len(message.data) - message.offset for message in self.messages)
+            else:
+                value = len(self.messages[0].data) if self.messages else 0
+        elif command == SIOCOUTQ:
+            value = self.in_flight
+        else:
+            raise Errno.ENOTTY
+        t.mm.write(argument, struct.pack("<i", value))  # type: ignore[union-attr]
+        return 0
+
+
+def _sun_path(address: bytes) -> bytes:
+    """Check a sockaddr_un and return sun_path as given (unix_validate_addr)."""
+    if not 2 <= len(address) <= 2 + SUN_PATH_MAX or address[:2] != FAMILY:
+        raise Errno.EINVAL
+    return address[2:]
