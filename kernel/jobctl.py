@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kernel import ptrace
 from kernel.pid import ns_of
 from kernel.signal import (
     CLD_CONTINUED,
@@ -189,14 +190,10 @@ def notify_continued(t: Thread) -> bool:
     process.cld_continued = process.cld_stopped = False
     notify_parent_cldstop(t, False, why)
     first = process.tgid_pid.thread
-    if first is not None and first.ptrace and _traced_from_outside(first):
+    if first is not None and ptrace.reparented(first):
         # Kept for compatibility: an outside tracer of the first thread hears of it too (get_signal).
         notify_parent_cldstop(first, True, why)
     return True
-
-
-def _traced_from_outside(t: Thread) -> bool:
-    return t.parent is not None and (t.real_parent is None or t.parent.process is not t.real_parent.process)
 
 
 # -- orphaned process groups ------------------------------------------------------------------------------------------
