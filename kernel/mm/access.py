@@ -250,6 +250,7 @@ class UserAccess:
         new = change(old)
         if new is not None:
             _U32.pack_into(self.ram, at, new & 0xFFFF_FFFF)
+            self.code_changed(base >> 12)
         return old
 
     def cmpxchg_u32(self, address: int, expected: int, new: int) -> int:
