@@ -179,7 +179,12 @@ def test_sigcont_acts_even_if_blocked_or_ignored(world: World, t: Thread) -> Non
 def test_a_parent_may_not_want_to_know(world: World, parent: Thread, t: Thread, action: SigAction) -> None:
     parent.sighand.actions[SIGCHLD] = action
     woken: list[object] = []
-    parent.process.chldexit.add(lambda key: bool(woken.append(key)))
+
+    def waiter(key: object) -> bool:
+        woken.append(key)
+        return True
+
+    parent.process.chldexit.add(waiter)
     post(t, SIGSTOP)
     world.run(t)
     assert told(parent) == []
