@@ -45,6 +45,8 @@ EpollEvent = Annotated[int, custom("epoll_event")]
 EpollEvents = Annotated[int, custom("epoll_events", out=True)]
 
 NANO = 1_000_000_000
+FD_TABLE_SIZE = 256
+"""select looks at no more descriptors than the table has room for (max_fds); a table has at least so many."""
 STICKY_TIMEOUTS = 0x4000000
 """personality(2): the Linux habit of writing back the remaining time is switched off."""
 
@@ -194,7 +196,7 @@ def _select(t: Thread, count: int, sets: tuple[int, int, int], deadline: int | N
         raise Errno.EINVAL
     mm = t.mm
     assert mm is not None
-    count = min(count, (len(t.files.slots) + 63) // 64 * 64 or 64)
+    count = min(count, max(FD_TABLE_SIZE, len(t.files.slots)))
     length = (count + 63) // 64 * 8
     limit = (1 << count) - 1
     asked = [int.from_bytes(mm.read(address, length), "little") & limit if address and length else 0 for address in sets]

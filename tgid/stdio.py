@@ -108,6 +108,11 @@ class HostFile(File):
         self.wait = WaitQueue()
         self.ended = False
 
+    @property
+    def pollable(self) -> bool:
+        """Regular files are no business of epoll."""
+        return not stat_bits.S_ISREG(os.fstat(self.fd).st_mode)
+
     def ready(self) -> bool:
         """Whether a read would not block on the host."""
         try:

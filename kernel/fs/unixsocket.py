@@ -58,21 +58,36 @@ SUN_PATH_MAX = 108
 MAX_DGRAM_QLEN = 10
 """net.unix.max_dgram_qlen: datagrams that wait at most, plus one."""
 SOMAXCONN = 4096
-STREAM_CHUNK = 32768
 SIOCINQ, SIOCOUTQ = FIONREAD, 0x5411
-OVERHEAD = 512
-"""What a message is charged beside its bytes (truesize of an skb)."""
+PAGE = 4096
+_SHARED_INFO, _SK_BUFF = 320, 256
+_MAX_ALLOC = 4 * PAGE - _SHARED_INFO
+"""Most bytes of a message in one piece of memory (SKB_MAX_ALLOC); the rest lies in pages."""
+STREAM_CHUNK = PAGE - _SHARED_INFO + 8 * PAGE
+"""Most bytes of a stream in one message."""
 
 _READABLE = POLLIN | POLLRDNORM
 _WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND
 
 
+def true_size(size: int, stream: bool) -> int:
+    """Return what a message of ``size`` bytes is charged against SO_SNDBUF: whole pages and kmalloc sizes.
+
+    It can be seen from outside: 278 messages of one byte fill a socket (sock_alloc_send_pskb, alloc_skb_with_frags).
+    """
+    paged = max(0, size - (PAGE - _SHARED_INFO if stream else _MAX_ALLOC))
+    paged = (paged + PAGE - 1) // PAGE * PAGE
+    head = max(0, size - paged) + _SHARED_INFO
+    return max(512, 1 << (head - 1).bit_length()) + paged + _SK_BUFF
+
+
 class Message:
-    """One message in a receiver's queue; ``offset``: bytes of a stream that were read already."""
+    """One message in a receiver's queue; ``offset``: bytes of a stream that were read already; ``charge``: its true size."""
 
-    __slots__ = ("data", "offset", "address", "ancillary", "sender")
+    __slots__ = ("data", "offset", "address", "ancillary", "sender", "charge")
 
-    def __init__(self, data: bytes, address: bytes, ancillary: Ancillary, sender: UnixSocket) -> None:
+    def __init__(self, data: bytes, address: bytes, ancillary: Ancillary, sender: UnixSocket, charge: int) -> None:
+        self.charge = charge
         self.data = data
         self.offset = 0
         self.address = address
@@ -261,37 +276,42 @@ class UnixSocket(Socket):
             raise Errno.EOPNOTSUPP
         self.take_error()
         target = self._destination(t, flags, address)
-        if self.kind != SOCK_STREAM:
-            if len(data) > self.send_buffer - 32:
-                raise Errno.EMSGSIZE
-            if self.in_flight and self.in_flight + len(data) > self.send_buffer:
-                raise Errno.EAGAIN
-            if self.kind == SOCK_DGRAM and len(target.messages) > MAX_DGRAM_QLEN and target is not self:
-                self.blocked_on = target.wait
-                raise Errno.EAGAIN
-            self.blocked_on = None
-        else:
-            if not data:
-                return 0
-            room = self.send_buffer - self.in_flight - OVERHEAD
-            if room <= 0:
-                raise Errno.EAGAIN
-            if len(data) > room:
-                data = data[:room]
         if ancillary.cred is None and (self.options.get(SO_PASSCRED) or target.options.get(SO_PASSCRED)):
             ancillary = ancillary._replace(cred=PeerCred(t.process.tgid_pid, t.cred.uid, t.cred.gid))
-        last = target.messages[-1] if target.messages else None
-        if (
-            self.kind == SOCK_STREAM and last is not None and ancillary is NO_ANCILLARY and last.ancillary is NO_ANCILLARY
-            and len(last.data) + len(data) <= STREAM_CHUNK
-        ):  # fmt: skip
-            last.data += data
-            self.in_flight += len(data)
-        else:
-            target.messages.append(Message(data, self.address, ancillary, self))
-            self.in_flight += len(data) + OVERHEAD
+        send = self._send_stream if self.kind == SOCK_STREAM else self._send_packet
+        done = send(target, data, ancillary)
         target.wait.wake_all(_READABLE)
+        return done
+
+    def _queue(self, target: UnixSocket, data: bytes, ancillary: Ancillary) -> None:
+        charge = true_size(len(data), self.kind == SOCK_STREAM)
+        target.messages.append(Message(data, self.address, ancillary, self, charge))
+        self.in_flight += charge
+
+    def _send_packet(self, target: UnixSocket, data: bytes, ancillary: Ancillary) -> int:
+        if len(data) > self.send_buffer - 32:
+            raise Errno.EMSGSIZE
+        if self.in_flight >= self.send_buffer:
+            raise Errno.EAGAIN
+        if self.kind == SOCK_DGRAM and target.peer is not self and target is not self and len(target.messages) > MAX_DGRAM_QLEN:
+            self.blocked_on = target.wait
+            raise Errno.EAGAIN
+        self.blocked_on = None
+        self._queue(target, data, ancillary)
         return len(data)
+
+    def _send_stream(self, target: UnixSocket, data: bytes, ancillary: Ancillary) -> int:
+        done = 0
+        chunk_size = min(STREAM_CHUNK, self.send_buffer // 2 - 64)
+        while done < len(data):
+            if self.in_flight >= self.send_buffer:
+                if not done:
+                    raise Errno.EAGAIN
+                break
+            chunk = data[done : done + chunk_size]
+            self._queue(target, chunk, ancillary if not done else ancillary._replace(files=()))
+            done += len(chunk)
+        return done
 
     def receive(self, t: Thread, size: int, flags: int) -> Received:
         if flags & MSG_OOB:
@@ -315,7 +335,7 @@ class UnixSocket(Socket):
             ancillary = ancillary._replace(files=tuple(file.hold() for file in ancillary.files))
         else:
             self.messages.popleft()
-            self._received(message.sender, length + OVERHEAD)
+            self._received(message)
         told = MSG_TRUNC if length > size else 0
         if self.kind != SOCK_DGRAM:
             told |= MSG_EOR
@@ -348,7 +368,7 @@ class UnixSocket(Socket):
                 message.offset += len(chunk)
                 if message.offset >= len(message.data):
                     messages.popleft()
-                    self._received(message.sender, len(message.data) + OVERHEAD)
+                    self._received(message)
                 else:
                     break
             if beside.files:
@@ -356,9 +376,9 @@ class UnixSocket(Socket):
         data = b"".join(parts) if len(parts) != 1 else parts[0]
         return Received(data, b"", ancillary, 0, len(data))
 
-    def _received(self, sender: UnixSocket, size: int) -> None:
-        sender.in_flight -= size
-        sender.wait.wake_all(_WRITABLE)
+    def _received(self, message: Message) -> None:
+        message.sender.in_flight -= message.charge
+        message.sender.wait.wake_all(_WRITABLE)
         if self.kind == SOCK_DGRAM:
             # Senders that found the queue full sleep here.
             self.wait.wake_all(_WRITABLE)
@@ -404,7 +424,7 @@ class UnixSocket(Socket):
         while self.messages:
             message = self.messages.popleft()
             discard(message.ancillary)
-            message.sender.in_flight -= len(message.data) + OVERHEAD
+            message.sender.in_flight -= message.charge
             message.sender.wait.wake_all(_WRITABLE)
         self.wait.wake_all()
 
