@@ -18,7 +18,7 @@ from kernel.errno import Errno
 from kernel.fs.locks import LockGraph
 from kernel.fs.mount import MountNamespace, Path
 from kernel.fs.namespace import FsContext
-from kernel.fs.roottree import Bind, bind, make_root
+from kernel.fs.roottree import Bind, bind, make_root, mount_proc
 from kernel.fs.vfs import Vfs
 from kernel.kernel import Kernel, Options
 from kernel.mm.memory import Memory
@@ -196,6 +196,7 @@ class Machine:
         place = config.rootfs
         try:
             namespace = make_root(vfs, config.rootfs, kernel.next_inum())
+            mount_proc(kernel, namespace)
             for what in config.binds:
                 place = what.source
                 bind(vfs, namespace, what)

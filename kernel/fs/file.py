@@ -213,6 +213,10 @@ class File:
         """Return the name /proc/PID/fd shows: a path seen from ``t``'s root, or e.g. b"pipe:[12]"."""
         raise NotImplementedError
 
+    def fdinfo(self, t: Thread) -> bytes:
+        """Return the lines this kind of file adds to /proc/PID/fdinfo/N, each with its newline."""
+        return b""
+
     def where(self) -> Path | None:
         """Return the place it was opened at; None for files without one (pipes, sockets, anonymous inodes)."""
         return None

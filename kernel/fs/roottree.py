@@ -8,7 +8,7 @@ the user said so.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.errno import Errno
 from kernel.fs.devfs import make_devfs, register_drivers
@@ -19,8 +19,13 @@ from kernel.fs.memfd import make_hidden_mount
 from kernel.fs.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME, Mount, MountNamespace, Path, cross
 from kernel.fs.overlay import OverlayFs
 from kernel.fs.pagecache import PageCache
+from kernel.fs.procfs_root import make_procfs
 from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs
 from kernel.fs.vfs import Vfs
+
+if TYPE_CHECKING:
+    from kernel.kernel import Kernel
+    from kernel.pid import PidNamespace
 
 
 class Bind(NamedTuple):
@@ -50,6 +55,17 @@ def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
     sysfs.read_only = True
     mount_at(vfs, namespace, b"/sys", sysfs, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, b"sysfs")
     return namespace
+
+
+def mount_proc(kernel: Kernel, namespace: MountNamespace) -> None:
+    """Mount a procfs of the initial pid namespace at /proc, and let mount(2) make more."""
+
+    def make(ns: PidNamespace) -> FileSystem:
+        return make_procfs(kernel, ns)
+
+    kernel.vfs.make_procfs = make
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME
+    mount_at(kernel.vfs, namespace, b"/proc", make(kernel.root_pid_ns), flags, b"proc")
 
 
 def mount_at(vfs: Vfs, namespace: MountNamespace, target: bytes, fs: FileSystem, flags: int, source: bytes) -> Mount:

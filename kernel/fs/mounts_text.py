@@ -1,0 +1,94 @@
+"""/proc/PID/mounts, mountinfo and mountstats (fs/proc_namespace.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.fs.inode import major, minor
+from kernel.fs.mount import (
+    MS_NOATIME,
+    MS_NODEV,
+    MS_NODIRATIME,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_NOSYMFOLLOW,
+    MS_RELATIME,
+    Mount,
+    Path,
+)
+from kernel.fs.path import mount_at, path_name
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+
+_OPTIONS = (
+    (MS_NOSUID, b",nosuid"), (MS_NODEV, b",nodev"), (MS_NOEXEC, b",noexec"), (MS_NOATIME, b",noatime"),
+    (MS_NODIRATIME, b",nodiratime"), (MS_RELATIME, b",relatime"), (MS_NOSYMFOLLOW, b",nosymfollow"),
+)  # fmt: skip
+
+
+def mangle(text: bytes) -> bytes:
+    """Escape blanks and backslashes as getmntent(3) expects."""
+    for char in (b"\\", b" ", b"\t", b"\n", b"#"):
+        text = text.replace(char, b"\\%03o" % char[0])
+    return text
+
+
+def _mount_options(mount: Mount) -> bytes:
+    return b"".join(text for bit, text in _OPTIONS if mount.flags & bit)
+
+
+def _visible(task: Thread) -> list[Mount]:
+    """Return the mounts a task can reach: those below its root."""
+    namespace = task.nsproxy.mnt
+    root = task.fs.root
+    found = []
+    for mount in namespace.mounts():
+        if mount is root.mount or mount.parent is None or path_name(Path(mount, mount.root), root)[1]:
+            if mount is not root.mount and mount.parent is None:
+                continue
+            found.append(mount)
+    return found
+
+
+def mounts_text(t: Thread, task: Thread) -> bytes:
+    """Return /proc/PID/mounts: source, place, type, options, 0 0."""
+    lines = []
+    for mount in _visible(task):
+        mode = b"ro" if mount.read_only else b"rw"
+        options = mode + _mount_options(mount) + mount.fs.options()
+        lines.append(b"%s %s %s %s 0 0\n" % (mangle(mount.source), mangle(mount_at(mount, task)), mount.fs.type, options))
+    return b"".join(lines)
+
+
+def mountinfo_text(t: Thread, task: Thread) -> bytes:
+    """Return /proc/PID/mountinfo (proc_pid_mountinfo(5))."""
+    lines = []
+    for mount in _visible(task):
+        fs = mount.fs
+        parent = mount.parent.id if mount.parent is not None else 1
+        # What of the file system is mounted: its root, or for a bind the directory in it.
+        inner = []
+        dentry = mount.root
+        while dentry.parent is not dentry:
+            inner.append(dentry.name)
+            dentry = dentry.parent
+        root = b"/" + b"/".join(reversed(inner))
+        own = (b"ro" if mount.flags & 1 else b"rw") + _mount_options(mount)
+        shared = (b"ro" if fs.read_only else b"rw") + fs.options()
+        lines.append(
+            b"%d %d %d:%d %s %s %s - %s %s %s\n"
+            % (
+                mount.id, parent, major(fs.dev), minor(fs.dev), mangle(root), mangle(mount_at(mount, task)), own, fs.type,
+                mangle(mount.source), shared,
+            )
+        )  # fmt: skip
+    return b"".join(lines)
+
+
+def mountstats_text(t: Thread, task: Thread) -> bytes:
+    """Return /proc/PID/mountstats: no file system here keeps statistics."""
+    return b"".join(
+        b"device %s mounted on %s with fstype %s\n" % (mangle(mount.source), mangle(mount_at(mount, task)), mount.fs.type)
+        for mount in _visible(task)
+    )

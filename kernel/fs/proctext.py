@@ -1,0 +1,393 @@
+"""What the files of /proc/PID say (fs/proc/array.c, fs/proc/base.c).
+
+Each function gets the reader and the directory's target and returns the file's text.  Formats are those proc(5) describes,
+blank for blank, because ps, top and debuggers parse them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.clocks import NSEC_PER_TICK, CpuTimes, process_times
+from kernel.cred import CAP_SYS_PTRACE, CAP_SYS_RESOURCE
+from kernel.errno import Errno
+from kernel.mm import usage
+from kernel.rlimit import RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING
+from kernel.sched_params import SCHED_FIFO, SCHED_RR
+from kernel.signal import SIG_DFL, SIG_IGN
+from kernel.task import EXIT_DEAD, EXIT_NONE, Thread
+
+if TYPE_CHECKING:
+    from kernel.fs.procfs_task import Target
+    from kernel.pid import PidNamespace
+
+PF_EXITING = 0x4
+PF_FORKNOEXEC = 0x40
+PF_RANDOMIZE = 0x400000
+PF_KTHREAD = 0x200000
+
+STATES = {
+    "R": b"R (running)",
+    "S": b"S (sleeping)",
+    "D": b"D (disk sleep)",
+    "T": b"T (stopped)",
+    "t": b"t (tracing stop)",
+    "X": b"X (dead)",
+    "Z": b"Z (zombie)",
+    "I": b"I (idle)",
+}
+
+TASK_COMM_LEN = 16
+
+
+def task(target: Target) -> Thread:
+    """Return the thread that stands for the target.  ESRCH if it is gone."""
+    t = target.thread()
+    if t is None or t.exit_state == EXIT_DEAD:
+        raise Errno.ESRCH
+    return t
+
+
+def may_read(t: Thread, target: Thread) -> bool:
+    """Tell whether ``t`` may look into ``target`` (ptrace_may_access with PTRACE_MODE_READ_FSCREDS)."""
+    if t.process is target.process:
+        return True
+    mine, other = t.cred, target.cred
+    if mine.capable(CAP_SYS_PTRACE):
+        return True
+    same_uid = mine.fsuid == other.euid == other.suid == other.uid
+    same_gid = mine.fsgid == other.egid == other.sgid == other.gid
+    if not (same_uid and same_gid) or other.permitted & ~mine.permitted:
+        return False
+    return target.mm is None or target.mm.dumpable == 1
+
+
+def state(t: Thread) -> str:
+    """Return the one letter for the state of a task."""
+    if t.exit_state != EXIT_NONE:
+        return "X" if t.exit_state == EXIT_DEAD else "Z"
+    return t.state
+
+
+def ticks(ns: int) -> int:
+    """Convert ns to USER_HZ ticks."""
+    return ns // NSEC_PER_TICK
+
+
+def _signal_sets(t: Thread) -> tuple[int, int]:
+    """Return the masks of ignored and of caught signals (collect_sigign_sigcatch)."""
+    ignored = caught = 0
+    if t.exit_state == EXIT_NONE:
+        for signo, action in enumerate(t.sighand.actions):
+            if signo and action.handler == SIG_IGN:
+                ignored |= 1 << (signo - 1)
+            elif signo and action.handler != SIG_DFL:
+                caught |= 1 << (signo - 1)
+    return ignored, caught
+
+
+def _parent_number(t: Thread, ns: PidNamespace) -> int:
+    parent = t.real_parent
+    return parent.process.tgid_pid.nr_in(ns) if parent is not None else 0
+
+
+# -- stat -------------------------------------------------------------------------------------------------------------
+def stat_line(t: Thread, target: Target) -> bytes:
+    """/proc/PID/stat: the process as a whole."""
+    return _stat(t, target, task(target), True)
+
+
+def thread_stat_line(t: Thread, target: Target) -> bytes:
+    """/proc/PID/task/TID/stat: one thread."""
+    return _stat(t, target, task(target), False)
+
+
+def _flags(t: Thread) -> int:
+    flags = PF_RANDOMIZE if t.mm is not None else 0
+    if t.exiting:
+        flags |= PF_EXITING
+    elif t.mm is None:
+        flags |= PF_KTHREAD
+    if not t.process.did_exec:
+        flags |= PF_FORKNOEXEC
+    return flags
+
+
+def _stat(t: Thread, target: Target, who: Thread, whole: bool) -> bytes:
+    ns = target.fs.ns
+    process = who.process
+    times: CpuTimes = process_times(process) if whole else who.times
+    children = process.child_times
+    mm = who.mm
+    permitted = may_read(t, who)
+    ignored, caught = _signal_sets(who)
+    tty_nr, tty_pgrp = 0, -1
+    if process.tty is not None:
+        dev = process.tty.rdev
+        tty_nr = dev & 0xFFFFF
+        tty_pgrp = process.tty.foreground.nr_in(ns) if process.tty.foreground is not None else 0
+    policy = who.sched.policy
+    realtime = policy in (SCHED_FIFO, SCHED_RR)
+    priority = -1 - who.sched.priority if realtime else 20 + who.sched.nice
+    start = process.start_time if whole else who.start_time
+    esp = eip = 0
+    if permitted and mm is not None and who.exiting:
+        esp, eip = who.cpu.rsp, who.cpu.rip
+    show = mm is not None and permitted
+    fields = (
+        _parent_number(who, ns), process.pgrp.nr_in(ns), process.session.nr_in(ns), tty_nr,
+        tty_pgrp, _flags(who), times.minflt, children.minflt, times.majflt, children.majflt, ticks(times.utime),
+        ticks(times.stime), ticks(children.utime), ticks(children.stime), priority, who.sched.nice, len(process.threads), 0,
+        ticks(start), mm.total_vm << 12 if mm else 0, mm.tables.resident() if mm else 0, process.rlimits.soft(RLIMIT_RSS),
+        (mm.start_code if permitted else 1) if mm else 0, (mm.end_code if permitted else 1) if mm else 0,
+        mm.start_stack if mm and show else 0, esp, eip,
+        who.pending.mask & 0x7FFFFFFF, who.blocked & 0x7FFFFFFF, ignored & 0x7FFFFFFF, caught & 0x7FFFFFFF,
+        int(permitted and state(who) != "R"), 0, 0, process.exit_signal if whole else -1, 0,
+        who.sched.priority if realtime else 0, policy, 0, 0, 0,
+        mm.start_data if mm and show else 0, mm.end_data if mm and show else 0, mm.start_brk if mm and show else 0,
+        mm.arg_start if mm and show else 0, mm.arg_end if mm and show else 0, mm.env_start if mm and show else 0,
+        mm.env_end if mm and show else 0, who.exit_code if permitted else 0,
+    )  # fmt: skip
+    tail = " ".join(map(str, fields)).encode()
+    return b"%d (%s) %s %s\n" % (target.pid.nr_in(ns), who.comm, state(who).encode(), tail)
+
+
+def statm(t: Thread, target: Target) -> bytes:
+    """/proc/PID/statm, in pages."""
+    mm = task(target).mm
+    numbers = usage.statm(mm) if mm is not None else (0,) * 7
+    return " ".join(map(str, numbers)).encode() + b"\n"
+
+
+# -- status -----------------------------------------------------------------------------------------------------------
+def status(t: Thread, target: Target) -> bytes:
+    """/proc/PID/status."""
+    who = task(target)
+    ns = target.fs.ns
+    process = who.process
+    cred = who.cred
+    mm = who.mm
+    ignored, caught = _signal_sets(who)
+    tracer = who.parent.pid.nr_in(ns) if who.ptrace and who.parent is not None else 0
+    pid = who.pid if target.single else target.pid
+    # The numbers in every namespace from the reader's down.
+    levels = range(ns.level, len(pid.numbers))
+
+    def numbers(of: object) -> str:
+        every = getattr(of, "numbers")  # noqa: B009 - a Pid; typed loosely to serve four fields
+        return "\t".join(str(every[level][1]) if level < len(every) else "0" for level in levels)
+
+    sets = (who.pending.mask, process.shared_pending.mask, who.blocked, ignored, caught)
+    caps = (cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient)
+    fd_size = 64
+    while fd_size < len(who.files.slots):
+        fd_size *= 2
+    name = who.comm.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
+    lines = [
+        f"Umask:\t{who.fs.umask:04o}",
+        f"State:\t{STATES[state(who)].decode()}",
+        f"Tgid:\t{process.tgid_pid.nr_in(ns)}",
+        "Ngid:\t0",
+        f"Pid:\t{pid.nr_in(ns)}",
+        f"PPid:\t{_parent_number(who, ns)}",
+        f"TracerPid:\t{tracer}",
+        f"Uid:\t{cred.uid}\t{cred.euid}\t{cred.suid}\t{cred.fsuid}",
+        f"Gid:\t{cred.gid}\t{cred.egid}\t{cred.sgid}\t{cred.fsgid}",
+        f"FDSize:\t{fd_size if not who.exiting else 0}",
+        "Groups:\t" + "".join(f"{gid} " for gid in cred.groups),
+        "NStgid:\t" + numbers(process.tgid_pid),
+        "NSpid:\t" + numbers(pid),
+        "NSpgid:\t" + numbers(process.pgrp),
+        "NSsid:\t" + numbers(process.session),
+        f"Kthread:\t{int(mm is None and not who.exiting)}",
+    ]
+    text = "\n".join(lines) + "\n"
+    if mm is not None:
+        text += usage.status_lines(mm)
+        text += f"CoreDumping:\t0\nTHP_enabled:\t{int(not mm.thp_disabled)}\nuntag_mask:\t0xffffffffffffffff\n"
+    kernel = who.kernel
+    lines = [
+        f"Threads:\t{len(process.threads)}",
+        f"SigQ:\t{kernel.sigqueue_counts.get(cred.uid, 0)}/{process.rlimits.soft(RLIMIT_SIGPENDING)}",
+        *(f"{key}:\t{mask:016x}" for key, mask in zip(("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"), sets, strict=True)),
+        *(f"{key}:\t{mask:016x}" for key, mask in zip(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), caps, strict=True)),
+        f"NoNewPrivs:\t{int(who.no_new_privs)}",
+        "Seccomp:\t0",
+        "Seccomp_filters:\t0",
+        "Speculation_Store_Bypass:\tnot vulnerable",
+        "SpeculationIndirectBranch:\tnot affected",
+        f"Cpus_allowed:\t{who.sched.affinity:x}",
+        "Cpus_allowed_list:\t0",
+        "Mems_allowed:\t1",
+        "Mems_allowed_list:\t0",
+        f"voluntary_ctxt_switches:\t{who.times.nvcsw}",
+        f"nonvoluntary_ctxt_switches:\t{who.times.nivcsw}",
+    ]
+    return b"Name:\t" + name + b"\n" + (text + "\n".join(lines) + "\n").encode()
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------
+def maps(t: Thread, target: Target) -> bytes:
+    """/proc/PID/maps."""
+    mm = task(target).mm
+    return usage.maps(mm, t) if mm is not None else b""
+
+
+def smaps(t: Thread, target: Target) -> bytes:
+    """/proc/PID/smaps."""
+    mm = task(target).mm
+    return usage.smaps(mm, t) if mm is not None else b""
+
+
+def cmdline(t: Thread, target: Target) -> bytes:
+    """/proc/PID/cmdline: the argument strings, as far as the process left them (get_mm_cmdline)."""
+    mm = task(target).mm
+    if mm is None or not mm.env_end:
+        return b""
+    data = mm.copy_in_partial(mm.arg_start, max(0, mm.arg_end - mm.arg_start), True)
+    if data and data[-1]:
+        # A longer title was written over the environment (setproctitle): a string that ends at its NUL.
+        data = mm.copy_in_partial(mm.arg_start, max(0, mm.env_end - mm.arg_start), True)
+        data = data[: data.find(0)] if 0 in data else data
+    return data
+
+
+def environ(t: Thread, target: Target) -> bytes:
+    """/proc/PID/environ."""
+    mm = task(target).mm
+    return mm.copy_in_partial(mm.env_start, max(0, mm.env_end - mm.env_start), True) if mm is not None else b""
+
+
+def auxv(t: Thread, target: Target) -> bytes:
+    """/proc/PID/auxv."""
+    mm = task(target).mm
+    return mm.auxv if mm is not None else b""
+
+
+# -- names and limits ---------------------------------------------------------------------------------------------------
+def comm(t: Thread, target: Target) -> bytes:
+    """/proc/PID/comm."""
+    return task(target).comm + b"\n"
+
+
+def set_comm(t: Thread, target: Target, data: bytes) -> None:
+    """Rename a thread of the writer's own process.  EINVAL for others."""
+    who = task(target)
+    if who.process is not t.process:
+        raise Errno.EINVAL
+    who.comm = data[: TASK_COMM_LEN - 1].split(b"\0")[0].rstrip(b"\n")
+
+
+_LIMITS = (
+    ("Max cpu time", "seconds"), ("Max file size", "bytes"), ("Max data size", "bytes"), ("Max stack size", "bytes"),
+    ("Max core file size", "bytes"), ("Max resident set", "bytes"), ("Max processes", "processes"), ("Max open files", "files"),
+    ("Max locked memory", "bytes"), ("Max address space", "bytes"), ("Max file locks", "locks"),
+    ("Max pending signals", "signals"), ("Max msgqueue size", "bytes"), ("Max nice priority", ""),
+    ("Max realtime priority", ""), ("Max realtime timeout", "us"),
+)  # fmt: skip
+
+
+def limits(t: Thread, target: Target) -> bytes:
+    """/proc/PID/limits."""
+    rlimits = task(target).process.rlimits
+
+    def shown(value: int) -> str:
+        return "unlimited" if value == RLIM_INFINITY else str(value)
+
+    lines = [f"{'Limit':<25} {'Soft Limit':<20} {'Hard Limit':<20} {'Units':<10}"]
+    for resource, (name, unit) in enumerate(_LIMITS):
+        line = f"{name:<25} {shown(rlimits.soft(resource)):<20} {shown(rlimits.hard(resource)):<20} "
+        lines.append(line + (f"{unit:<10}" if unit else ""))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def personality(t: Thread, target: Target) -> bytes:
+    """/proc/PID/personality."""
+    return b"%08x\n" % task(target).personality
+
+
+def wchan(t: Thread, target: Target) -> bytes:
+    """/proc/PID/wchan: what the task sleeps in, 0 if it runs or the reader may not know."""
+    who = task(target)
+    if who.block is None or not may_read(t, who):
+        return b"0"
+    return who.block.what.encode()
+
+
+def syscall_line(t: Thread, target: Target) -> bytes:
+    """/proc/PID/syscall: number, arguments, stack pointer and program counter of a sleeping task."""
+    who = task(target)
+    if who.block is None:
+        return b"running\n"
+    sp, pc = who.cpu.rsp, who.cpu.rip
+    if who.syscall_nr < 0:
+        return b"-1 0x%x 0x%x\n" % (sp, pc)
+    arguments = " ".join(f"0x{value:x}" for value in who.syscall_args)
+    return f"{who.syscall_nr} {arguments} 0x{sp:x} 0x{pc:x}\n".encode()
+
+
+def sched_stat(t: Thread, target: Target) -> bytes:
+    """/proc/PID/schedstat: time on the CPU and waiting for it (not measured), number of slices."""
+    who = task(target)
+    return b"%d 0 %d\n" % (who.times.total, who.times.nvcsw + who.times.nivcsw)
+
+
+def oom_score_adj(t: Thread, target: Target) -> bytes:
+    """/proc/PID/oom_score_adj."""
+    return b"%d\n" % task(target).process.oom_score_adj
+
+
+def set_oom_score_adj(t: Thread, target: Target, data: bytes) -> None:
+    """Set it, -1000..1000; making it smaller needs CAP_SYS_RESOURCE."""
+    try:
+        value = int(data)
+    except ValueError:
+        raise Errno.EINVAL from None
+    if not -1000 <= value <= 1000:
+        raise Errno.EINVAL
+    process = task(target).process
+    if value < process.oom_score_adj and not t.cred.capable(CAP_SYS_RESOURCE):
+        raise Errno.EACCES
+    process.oom_score_adj = value
+
+
+def coredump_filter(t: Thread, target: Target) -> bytes:
+    """/proc/PID/coredump_filter: the default; no core file is ever written."""
+    return b"00000033\n"
+
+
+def timerslack(t: Thread, target: Target) -> bytes:
+    """/proc/PID/timerslack_ns."""
+    return b"%d\n" % task(target).timer_slack
+
+
+def set_timerslack(t: Thread, target: Target, data: bytes) -> None:
+    """Set it; 0 is the default."""
+    try:
+        value = int(data)
+    except ValueError:
+        raise Errno.EINVAL from None
+    who = task(target)
+    if who is not t and not may_read(t, who):
+        raise Errno.EPERM
+    who.timer_slack = value or 50_000
+
+
+def cgroup(t: Thread, target: Target) -> bytes:
+    """/proc/PID/cgroup: everybody is in the root of the one hierarchy."""
+    task(target)
+    return b"0::/\n"
+
+
+def id_map(t: Thread, target: Target) -> bytes:
+    """/proc/PID/uid_map and gid_map of a user namespace without mappings: every id is itself."""
+    task(target)
+    return b"%10d %10d %10d\n" % (0, 0, 0xFFFFFFFF)
+
+
+def children(t: Thread, target: Target) -> bytes:
+    """/proc/PID/task/TID/children: the processes the thread made or adopted."""
+    ns = target.fs.ns
+    return b"".join(b"%d " % process.tgid_pid.nr_in(ns) for process in task(target).children)
+
+
