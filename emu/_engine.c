@@ -11,6 +11,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef _WIN32
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#define CAN_ESCAPE 1
+#endif
+
 #define CHUNK 65536
 
 enum { TRAP_NONE = -1, TRAP_SYSCALL, TRAP_BUDGET, TRAP_PAGE_FAULT, TRAP_EXCEPTION, TRAP_INTERRUPTED, TRAP_INT80 };
@@ -18,7 +25,7 @@ enum { TRAP_NONE = -1, TRAP_SYSCALL, TRAP_BUDGET, TRAP_PAGE_FAULT, TRAP_EXCEPTIO
 /* enum uc_x86_reg, enum uc_err, enum uc_hook_type and enum uc_x86_insn of Unicorn 2. */
 enum { R_RAX = 35, R_RCX = 38, R_RDI = 39, R_RDX = 40, R_RIP = 41, R_RSI = 43, R_CR2 = 52, R_CR3 = 53, R_R8 = 106,
        R_R9 = 107, R_R10 = 108, R_R11 = 109, R_RFLAGS = 253 };
-enum { ERR_OK = 0, ERR_INSN_INVALID = 10 };
+enum { ERR_OK = 0, ERR_INSN_INVALID = 10, ERR_RESOURCE = 20 };
 enum { HOOK_INTR = 1, HOOK_INSN = 2, HOOK_BLOCK = 8, INS_SYSCALL = 699, INS_SYSENTER = 700 };
 
 typedef struct {
@@ -143,6 +150,81 @@ static int finish_syscall(Core *core)
     return 0;
 }
 
+#ifdef CAN_ESCAPE
+/* A few senseless instructions (LOCK in front of BTR with a register) make TCG call abort() where a processor reports
+ * #UD.  A program must not be able to end the machine, so abort() inside the engine jumps back here: C11 7.22.4.1
+ * allows a SIGABRT handler not to return.  The engine counts each such jump as a run that still goes on and gives up after
+ * 60 of them (ERR_RESOURCE).  A signal handler has no argument but the number; hence the statics. */
+static sigjmp_buf escape;
+static volatile sig_atomic_t may_escape;
+static pthread_t escaping_thread;
+static struct sigaction previous_abort;
+
+static void on_abort(int number)
+{
+    if (may_escape && pthread_equal(pthread_self(), escaping_thread)) {
+        may_escape = 0;
+        siglongjmp(escape, 1);
+    }
+    sigaction(number, &previous_abort, NULL);
+    raise(number);
+}
+
+static int start_engine(Core *core, uint64_t rip)
+{
+    struct sigaction action;
+    int error;
+    memset(&action, 0, sizeof action);
+    if (sigsetjmp(escape, 0) == 0) {
+        escaping_thread = pthread_self();
+        may_escape = 1;
+        error = core->emu_start(core->uc, rip, 0, 0, 0);
+        may_escape = 0;
+        return error;
+    }
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGABRT);
+    pthread_sigmask(SIG_UNBLOCK, &action.sa_mask, NULL);
+    core->trap = TRAP_NONE;
+    return ERR_INSN_INVALID;
+}
+
+static void watch_abort(void)
+{
+    struct sigaction action, before;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_abort;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_NODEFER;
+    if (sigaction(SIGABRT, NULL, &before) == 0 && before.sa_handler != on_abort) {
+        previous_abort = before;
+        sigaction(SIGABRT, &action, NULL);
+    }
+}
+#else
+static int start_engine(Core *core, uint64_t rip)
+{
+    return core->emu_start(core->uc, rip, 0, 0, 0);
+}
+
+static void watch_abort(void)
+{
+}
+#endif
+
+static PyObject *stopped_by_itself(int error)
+{
+    PyObject *module = PyImport_ImportModule("emu.unicorn_abi");
+    PyObject *type = module == NULL ? NULL : PyObject_GetAttrString(module, "MachineError");
+    if (type != NULL && error == ERR_RESOURCE)
+        PyErr_SetString(type, "the guest made the engine abort too often with instructions that do not exist");
+    else if (type != NULL)
+        PyErr_Format(type, "the engine stopped for no reason of the guest (error %d)", error);
+    Py_XDECREF(type);
+    Py_XDECREF(module);
+    return NULL;
+}
+
 static PyObject *core_run(Core *core, PyObject *argument)
 {
     long long budget = PyLong_AsLongLong(argument), executed = 0;
@@ -162,7 +244,7 @@ static PyObject *core_run(Core *core, PyObject *argument)
         core->left = slice;
         core->trap = TRAP_NONE;
         core->sysenter = 0;
-        error = core->emu_start(core->uc, read_register(core, R_RIP), 0, 0, 0);
+        error = start_engine(core, read_register(core, R_RIP));
         executed += core->left < 0 ? slice : slice - core->left;
         core->blocks = executed;
         trap = core->trap;
@@ -182,8 +264,7 @@ static PyObject *core_run(Core *core, PyObject *argument)
             break;
         }
         if (error != ERR_OK || core->left >= 0) {
-            PyErr_Format(PyExc_RuntimeError, "the engine stopped for no reason of the guest (error %d)", error);
-            return NULL;
+            return stopped_by_itself(error);
         }
         if (executed >= budget) {
             trap = TRAP_BUDGET;
@@ -343,6 +424,7 @@ static int core_init(Core *core, PyObject *arguments, PyObject *keywords)
     core->error_code_at = (size_t)error_code;
     core->is_int_at = (size_t)is_int;
     Py_XSETREF(core->syscall, PyTuple_New(0));
+    watch_abort();
     return 0;
 }
 

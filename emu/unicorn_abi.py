@@ -27,6 +27,7 @@ UC_ERR_OK = 0
 UC_ERR_INSN_INVALID = 10
 
 # uc_ctl(uc, UC_CTL(type, arguments, direction), ...): type | arguments << 26 | write << 30.
+UC_CTL_WRITE_USE_EXITS = 4 | 1 << 26 | 1 << 30
 UC_CTL_WRITE_CPU_MODEL = 7 | 1 << 26 | 1 << 30
 UC_CTL_WRITE_TB_REMOVE_CACHE = 9 | 2 << 26 | 1 << 30
 UC_CTL_WRITE_TB_FLUSH = 10 | 0 << 26 | 1 << 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import struct
 import threading
@@ -317,6 +318,55 @@ def test_slices_are_exact(world: World, slice_: int) -> None:
     total += world.cpu.blocks
     assert total == 1001
     assert stops == [1000 - done for done in range(slice_, total, slice_)]
+
+
+def test_a_string_instruction_can_be_preempted(world: World) -> None:
+    """Every repetition is a block of its own; the registers show how far it got."""
+    state, tables = world.space(code("f3 aa 0f 05"))  # rep stosb; syscall
+    state.set_regs(state.regs()._replace(rdi=DATA, rcx=1000, rax=0x5A))
+    slices = 0
+    while world.run(state, tables, 64) == Trap.BUDGET:
+        slices += 1
+        assert state.rdi - DATA + state.rcx == 1000
+        assert world.peek(tables, DATA, 1000).count(0x5A) == state.rdi - DATA
+    assert slices >= 1000 // 64 - 1
+    assert world.peek(tables, DATA, 1001) == b"\x5a" * 1000 + b"\0"
+
+
+def test_address_zero_is_an_address(world: World) -> None:
+    """A program that maps page 0 (vm.mmap_min_addr = 0) can execute there; without it a null call is a page fault."""
+    state, tables = world.space(code("31 c0 ff e0"))
+    assert world.run(state, tables) == Trap.PAGE_FAULT
+    assert (state.rip, world.cpu.fault_address) == (0, 0)
+    tables.map(0, world.page(code("0f 05")), PTE_P | PTE_U)
+    assert world.run(state, tables) == Trap.SYSCALL
+    assert state.rip == 2
+
+
+@pytest.mark.skipif(not ACCELERATED, reason="needs the extension")
+def test_an_instruction_that_makes_the_engine_abort_is_undefined() -> None:
+    world = World(True)
+    state, tables = world.space(code("f0 0f ba f2 0f"))  # lock btr edx, 15
+    other, elsewhere = world.space(SYSCALL_LOOP)
+    for _ in range(3):
+        assert world.run(state, tables) == Trap.EXCEPTION
+        assert (world.cpu.vector, state.rip) == (6, CODE)
+        assert world.run(other, elsewhere) == Trap.SYSCALL
+
+
+def test_garbage_is_contained(world: World) -> None:
+    """Whatever bytes are executed, the answer is a trap, and the next program runs as if nothing had been."""
+    rng = random.Random(2)
+    other, elsewhere = world.space(SYSCALL_LOOP)
+    for turn in range(300):
+        state, tables = world.space(rng.choice((b"", b"\x0f", b"\x66\x0f", b"\xf3\x0f", b"\x48", b"\xc5")) + rng.randbytes(30))
+        state.set_regs(state.regs()._replace(rax=DATA, rbx=CODE, rcx=rng.getrandbits(64), rdi=DATA + 8))
+        for _ in range(4):
+            world.run(state, tables, 20)
+        other.rax = turn
+        assert world.run(other, elsewhere) == Trap.SYSCALL
+        assert other.regs().cs == 0x33
+        tables.destroy()
 
 
 @pytest.mark.skipif(not ACCELERATED, reason="extension not built")
