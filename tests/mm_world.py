@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+from fakes import fake_memory
+
 from emu.frames import FrameAllocator
 from emu.paging import Tables, Tlb
 from emu.rows import PythonRows
@@ -17,7 +19,6 @@ from kernel.mm.address_space import AddressSpace
 from kernel.mm.memory import Memory
 from kernel.mm.vma import PROT_READ, PROT_WRITE
 from kernel.rlimit import Rlimits
-from tests.fakes import fake_memory
 
 if TYPE_CHECKING:
     from kernel.hardware import Cpu

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
-from kernel.errno import Errno
-from kernel.fs.file import O_RDONLY
-from kernel.hardware import PTE_NX, PTE_W, USER_TOP
-from kernel.mm import mmap
-from kernel.mm.memory import Memory
-from kernel.mm.vma import PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE, VM_DONTCOPY, VM_WIPEONFORK
-from tests.mm_world import (
+from mm_world import (
     ANON,
     ARENA,
     PAGE,
@@ -28,6 +21,13 @@ from tests.mm_world import (
     make_thread,
     pages,
 )
+
+from kernel.errno import Errno
+from kernel.fs.file import O_RDONLY
+from kernel.hardware import PTE_NX, PTE_W, USER_TOP
+from kernel.mm import mmap
+from kernel.mm.memory import Memory
+from kernel.mm.vma import PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE, VM_DONTCOPY, VM_WIPEONFORK
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -153,7 +153,7 @@ def test_private_file_pages_are_the_cache_until_written(memory: Memory) -> None:
     t = make_thread(mm)
     address = mmap.do_mmap(mm, t, 0, 3 * PAGE, RW, mmap.MAP_PRIVATE, file)
     file.drop()
-    assert not file.released
+    assert file.refs
     assert mm.read(address + PAGE, 200) == b"b" * 100 + bytes(100)
     assert mm.tables.lookup(address + PAGE) >> 12 & 0xFFFFFF == cache.pages[1]
     mm.write(address, b"mine")
@@ -163,7 +163,7 @@ def test_private_file_pages_are_the_cache_until_written(memory: Memory) -> None:
         mm.read(address + 2 * PAGE, 1)
     assert mm.copy_in_partial(address + 2 * PAGE - 4, 8) == bytes(4)
     mm.put()
-    assert file.released
+    assert not file.refs
     cache.destroy()
 
 

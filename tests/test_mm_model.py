@@ -120,16 +120,15 @@ class World:
                     model[target + page - start] = model.pop(page)
             case "write" | "poke":
                 place = value & 1
-                at = address + place * (PAGE - 1)
-                page = model.get(start)
-                allowed = page is not None and (page.prot & 2 or (kind == "poke" and not page.shared))
+                hit = model.get(start)
+                allowed = hit is not None and (hit.prot & 2 or (kind == "poke" and not hit.shared))
                 try:
-                    mm.write(at, bytes([value]), force=kind == "poke")
+                    mm.write(address + place * (PAGE - 1), bytes([value]), force=kind == "poke")
                     assert allowed
                 except Errno.EFAULT:
                     assert not allowed
-                if allowed and page is not None:
-                    page.store(place, value)
+                if allowed and hit is not None:
+                    hit.store(place, value)
             case "filewrite":
                 self.cache.write(start % FILE_PAGES * PAGE, bytes([value]))
                 self.cells[start % FILE_PAGES].bytes[0] = value

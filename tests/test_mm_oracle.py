@@ -129,7 +129,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if compiler is None or not sys.platform.startswith("linux"):
         pytest.skip("needs a Linux host with a C compiler")
     target = tmp_path_factory.mktemp("oracle") / "oracle"
-    subprocess.run([compiler, "-O1", "-o", str(target), str(Path(__file__).with_name("mm_oracle.c"))], check=True)
+    subprocess.run([compiler, "-O1", "-o", str(target), str(Path(__file__).with_name("oracle") / "mm_areas.c")], check=True)
     return target
 
 

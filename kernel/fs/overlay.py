@@ -20,6 +20,7 @@ from kernel.fs.hosttree import HostNode, HostTree
 from kernel.fs.inode import S_IFMT, Dentry, Dirent, Inode, listing
 from kernel.fs.pagecache import PageCache
 from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs, TmpSpecial, TmpSymlink
+from kernel.mm.memory import Memory
 
 if TYPE_CHECKING:
     from kernel.fs.mount import Path
@@ -48,6 +49,8 @@ class OverlayFs(TmpFs):
         self.cached = 0
         self._devices: dict[int, int] = {tree.root.stat.st_dev: 0}
         self.pool.shrink = self.shrink
+        if isinstance(vfs.pool.frames, Memory):
+            vfs.pool.frames.shrinkers.append(self.shrink)
         inode = OverlayDir(self, tree.root)
         self.root = Dentry(b"/", None, inode)
 
