@@ -64,7 +64,7 @@ def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: Fs
     t.sched = SchedParams()
     t.rseq = (0, 0, 0)
     t.self_exec_id = t.parent_exec_id = 0
-    t.altstack = SigAltStack()
+    t.altstack = SigAltStack(flags=0)
     t.sighand = SigHand()
     t.files = FdTable()
     t.fs = fs

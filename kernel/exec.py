@@ -20,7 +20,7 @@ from kernel.hardware import OutOfFrames
 from kernel.mm.address_space import AddressSpace
 from kernel.pid import Pid
 from kernel.posix_timers import exec_timers
-from kernel.signal import SIGCHLD, SIGKILL, SIGSEGV, SI_KERNEL, SigAltStack, SigInfo
+from kernel.signal import SI_KERNEL, SIGCHLD, SIGKILL, SIGSEGV, SigInfo
 from kernel.signal_send import fatal_signal_pending, force_signal, zap_other_threads
 from kernel.task import Thread
 from kernel.waitqueue import KILLABLE, Block, Blocking
@@ -128,7 +128,7 @@ def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, 
         handlers, t.sighand = t.sighand, t.sighand.copy()
         handlers.put()
     t.sighand.clear_handlers()
-    t.altstack = SigAltStack()
+    t.altstack = t.altstack._replace(sp=0, size=0)
     t.self_exec_id += 1
     process.did_exec = True
     process.exec_count += 1

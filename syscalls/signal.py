@@ -34,7 +34,7 @@ from kernel.task import Thread
 from kernel.waitqueue import Block, Blocking, WaitQueue
 from syscalls.structs import TIMESPEC
 from syscalls.table import syscall
-from syscalls.types import Fd, Pid, Signal, Size, custom, enum, flags, in_struct
+from syscalls.types import Fd, Pid, Signal, Size, custom, enum, flags, in_struct, out_struct
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
@@ -44,14 +44,14 @@ _SIGACTION = Struct("<4Q")
 """struct sigaction of the kernel: handler, flags, restorer, mask."""
 NSEC_PER_SEC = 1_000_000_000
 
-ActionIn = Annotated[int, custom("sigaction")]
-ActionOut = Annotated[int, custom("sigaction", out=True)]
+ActionIn = Annotated[int, in_struct("sigaction")]
+ActionOut = Annotated[int, out_struct("sigaction")]
 SetIn = Annotated[int, custom("sigset")]
 SetOut = Annotated[int, custom("sigset", out=True)]
 InfoIn = Annotated[int, in_struct("siginfo_t")]
-InfoOut = Annotated[int, custom("siginfo", out=True)]
-StackIn = Annotated[int, custom("stack_t")]
-StackOut = Annotated[int, custom("stack_t", out=True)]
+InfoOut = Annotated[int, out_struct("siginfo_t")]
+StackIn = Annotated[int, in_struct("stack_t")]
+StackOut = Annotated[int, out_struct("stack_t")]
 
 
 def _mm(t: Thread) -> AddressSpace:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from kernel.errno import NAME_OF, Errno
 from kernel.signal import SI_KERNEL, SI_USER, SigInfo, signal_name
 from syscalls.flags import CODES, ENUMS, FLAGS
+from syscalls.strace_signal import STRUCTS as SIGNAL_STRUCTS
+from syscalls.strace_signal import sigset
 from syscalls.structs import BY_NAME
 
 if TYPE_CHECKING:
@@ -274,6 +276,12 @@ def _struct(t: Thread, value: int, arg: Arg, shown: Shown, index: int) -> str:
     return "{" + ", ".join(f"{field}={number}" for field, number in fields) + "}"
 
 
+def _sigset(t: Thread, value: int, arg: Arg, shown: Shown, index: int) -> str:
+    if not value or (arg.out and (shown.failed or shown.result is None)):
+        return _address(t, value, arg, shown, index)
+    return sigset(t, value)
+
+
 def _siginfo_struct(t: Thread, address: int) -> str:
     assert t.mm is not None
     info = SigInfo.unpack(t.mm.read(address, 128))
@@ -282,6 +290,7 @@ def _siginfo_struct(t: Thread, address: int) -> str:
 
 STRUCTS: dict[str, Callable[[Thread, int], str]] = {
     "siginfo_t": _siginfo_struct,
+    **SIGNAL_STRUCTS,
 }
 
 
@@ -346,5 +355,6 @@ FORMATTERS: dict[str, Formatter] = {
     "outbuf": _outbuf,
     "strings": _strings,
     "struct": _struct,
+    "sigset": _sigset,
     "wait_status": _wait_status,
 }
