@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kernel.task import Process, Thread
 
 Prot = Annotated[int, flags("mmap_prot", "{}")]
-MapFlags = Annotated[int, flags("mmap", "{}")]
+MapFlags = Annotated[int, flags("mmap_flags", "{}")]
 RemapFlags = Annotated[int, flags("mremap", "{}")]
 MsyncFlags = Annotated[int, flags("msync")]
 MlockFlags = Annotated[int, flags("mlock2")]
