@@ -234,6 +234,8 @@ class SigInfo(NamedTuple):
         if self.raw:
             return header + self.raw
         layout = _layout(self.signo, self.code)
+        if layout == _SIL_POLL and self.pid and self.signo != SIGPOLL:
+            layout = _SIL_CHLD  # the exit signal of a clone, with SIGCHLD's union whatever its number
         if layout == _SIL_RT:
             return header + _RT.pack(self.pid, self.uid, self.value)
         if layout == _SIL_CHLD:

@@ -195,6 +195,8 @@ class Thread:
     block: Block | None
     """What the thread sleeps in, None if it does not."""
     wake_reason: Wakeup
+    wake_callback: Callable[[object], bool]
+    """What the thread registers on the wait queues it sleeps on."""
     real_parent: Thread | None
     parent: Thread | None
     """The tracer if traced, else real_parent."""
