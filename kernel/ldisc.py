@@ -629,6 +629,9 @@ class LineDiscipline:
         """Take up to ``size`` bytes, in canonical mode at most one line; there is something ``available``."""
         full = len(self.buffer) >= BUFFER - 1
         data = self._read_line(size) if self.canonical else self._take(min(size, len(self.buffer)))
+        lflag = self.termios.lflag
+        if lflag & (EXTPROC | ICANON) == EXTPROC | ICANON and not self.buffer and data == self.termios.cc[VEOF : VEOF + 1]:
+            data = b""  # with EXTPROC a lone EOF still is one (copy_from_read_buf)
         if full:
             self.driver.unthrottle()
         return data
