@@ -46,6 +46,7 @@ USER_SS = 0x2B
 """Selectors of 64-bit user code on Linux (arch/x86/include/asm/segment.h)."""
 
 _RESERVED_FRAMES = 8
+_LEAST_MEMORY = 1 << 20
 _STUB_VA = 0x1000
 _PROBE_VA = 0x2000
 _FAULT_VA = 0x5000_0000_0000 & ~0xFFF
@@ -92,7 +93,7 @@ class Engine:
     """
 
     __slots__ = ("_callbacks", "_library", "_uc", "_window", "accelerated", "blank", "context_size", "core", "cr3",
-                 "frames", "rows")
+                 "frames", "rows", "window_frames")
 
     def __init__(self, memory: int = 2 << 30, accelerate: bool | None = None) -> None:
         """Make a machine with ``memory`` bytes of RAM (rounded down to pages).
@@ -103,9 +104,12 @@ class Engine:
         self._uc = 0
         if accelerate and _engine is None:
             raise abi.MachineError("the C extension emu._engine is not built")
+        if memory < _LEAST_MEMORY:
+            raise abi.MachineError(f"{memory} bytes of memory are too few: {_LEAST_MEMORY} at least")
         self.accelerated = _engine is not None and accelerate is not False
         self._library: Any = abi.load()
         self._window = False
+        self.window_frames = 0
         self.cr3 = 0
         self.frames = FrameAllocator(memory & ~0xFFF, _RESERVED_FRAMES)
         self.frames.remove_translations = self.remove_translations
@@ -309,6 +313,7 @@ class Engine:
         """Map RAM at _WINDOW_VA with 2 MiB pages below the boot root (CPL 3, executable: that is what is looked up)."""
         frames = self.frames
         entries = frames.entries
+        before = frames.total - frames.free
         middle = frames.allocate()
         entries[(1 << 9) + (_WINDOW_VA >> 39)] = middle << PAGE_SHIFT | PTE_P | PTE_U
         size = len(frames.memory)
@@ -319,6 +324,7 @@ class Engine:
                 start = (gigabyte << 30) + (index << 21)
                 if start < size:
                     entries[(low << 9) + index] = start | _LARGE_PAGE | PTE_P | PTE_U
+        self.window_frames = frames.total - frames.free - before
         self._window = True
 
 

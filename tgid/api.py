@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kernel.kernel import Watch
@@ -30,6 +31,7 @@ def run(
     machine.kernel.watch = watch
     environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "LANG": "C"} if env is None else env
     try:
-        return machine.run(list(argv), environ)
+        result = machine.run(list(argv), environ)
+        return replace(result, leaks=machine.leaks()) if not machine.stopped else result
     finally:
         machine.close()

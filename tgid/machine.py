@@ -150,6 +150,8 @@ class Machine:
         kernel.calls = self.table.calls(kernel.unknown_call)
         kernel.call_names = NAMES
         self.launch: boot.Launch | None = None
+        self._base_frames = 0
+        self._ended: int | None = None
 
     def say(self, line: str) -> None:
         """Keep a line of the kernel's log and hand it on."""
@@ -186,9 +188,10 @@ class Machine:
             self.console.tty(kernel),
         )
         self.launch = launch
+        self._base_frames = kernel.memory.total - kernel.memory.free
         self.console.start(kernel, launch)
-        ended = self._run_loop()
-        return self._result(launch, ended, argv[0])
+        self._ended = self._run_loop()
+        return self._result(launch, argv[0])
 
     def _build_tree(self) -> MountNamespace:
         config, kernel = self.config, self.kernel
@@ -236,14 +239,19 @@ class Machine:
             return EXIT_INTERRUPTED
         return None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was ended from outside (or by a deadlock), so that tasks are left over."""
+        return self._ended is not None
+
     def stop(self) -> None:
         """End the run as soon as possible; may be called from another host thread or a signal handler."""
         self.kernel.sched.stopping = True
         self.cpu.interrupt()
         self.console.interrupt()
 
-    def _result(self, launch: boot.Launch, ended: int | None, program: str) -> Result:
-        status = ended
+    def _result(self, launch: boot.Launch, program: str) -> Result:
+        status = self._ended
         if launch.error is not None:
             status = EXIT_NOT_FOUND if isinstance(launch.error, Errno.ENOENT) else EXIT_NOT_EXECUTABLE
             self.say(f"{program}: {_explain(launch.error)}")
@@ -256,7 +264,6 @@ class Machine:
             stdout,
             stderr,
             tuple(self.lines),
-            leaks={} if ended is not None else self.leaks(),
             time_ns=self.kernel.clock.monotonic(),
         )
 
@@ -265,12 +272,21 @@ class Machine:
         self.engine.close()
 
     def leaks(self) -> dict[str, int]:
-        """Return what is left of tasks, pid numbers and address spaces; empty when every process is gone."""
+        """Return what is left, by kind, once every process is gone; empty if nothing is.
+
+        Drops the page caches to find out: what they do not hold and no file in memory holds should be free.
+        """
         kernel = self.kernel
+        memory = kernel.memory
+        for shrink in memory.shrinkers:
+            while shrink(memory.total):
+                pass
+        held = self._base_frames + self.engine.window_frames + kernel.vfs.pool.total_used + memory.shmem.used
         counts = {
             "tasks": kernel.tasks,
             "pids": len(kernel.root_pid_ns.pids),
             "futex queues": len(kernel.futexes),
+            "frames": memory.total - memory.free - held,
         }
         return {kind: count for kind, count in counts.items() if count}
 

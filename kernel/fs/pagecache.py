@@ -29,18 +29,26 @@ class PagePool:
     that can be read again.
     """
 
-    __slots__ = ("frames", "code_changed", "limit", "used", "shrink")
+    __slots__ = ("frames", "code_changed", "limit", "used", "shrink", "parts")
 
     def __init__(self, frames: Frames, code_changed: Callable[[int], None], limit: int) -> None:
         self.frames = frames
         self.code_changed = code_changed
         self.limit = limit
         self.used = 0
+        self.parts: list[PagePool] = []
         self.shrink: Callable[[int], int] | None = None
 
     def share(self, limit: int) -> PagePool:
         """Return a pool over the same memory with a limit and a count of its own (one per mounted tmpfs)."""
-        return PagePool(self.frames, self.code_changed, limit)
+        pool = PagePool(self.frames, self.code_changed, limit)
+        self.parts.append(pool)
+        return pool
+
+    @property
+    def total_used(self) -> int:
+        """Pages held by this pool and all that share its memory."""
+        return self.used + sum(pool.total_used for pool in self.parts)
 
     def allocate(self, zero: bool) -> int:
         """Return a new frame.  ENOSPC at the limit or when memory is used up (shmem_inode_acct_blocks)."""
