@@ -30,7 +30,9 @@ class Trap(IntEnum):
     """Why ``Cpu.run`` returned."""
 
     SYSCALL = 0
-    """``syscall`` executed; ``Cpu.syscall`` holds number and arguments, RIP is behind it, RCX and R11 are set."""
+    """``syscall`` executed; ``Cpu.syscall`` holds number and arguments, RIP is behind it, RCX and R11 are set.  With TF set
+    there is no EXCEPTION for the step on top of it: the kernel owes it at the end of the call (report_single_step,
+    kernel/entry/common.c)."""
     BUDGET = 1
     """The budget of basic blocks is used up."""
     PAGE_FAULT = 2

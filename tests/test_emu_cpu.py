@@ -13,8 +13,10 @@ from collections.abc import Iterator
 import pytest
 from emu_world import CODE, DATA, DATA_FLAGS, UNMAPPED, World, code
 
+from emu import unicorn_abi
 from emu.clock import BLOCK_NS, BOOT_MONOTONIC_NS
-from emu.engine import ACCELERATED
+from emu.engine import ACCELERATED, Engine
+from emu.unicorn_abi import MachineError
 from kernel.hardware import PF_INSTR, PF_PRESENT, PF_USER, PF_WRITE, PTE_NX, PTE_P, PTE_U, Regs, Trap
 
 CORES = [pytest.param(True, marks=pytest.mark.skipif(not ACCELERATED, reason="extension not built"), id="C"),
@@ -440,6 +442,29 @@ def test_another_thread_ends_an_endless_loop(world: World) -> None:
     timer.start()
     assert world.run(state, tables, 1 << 60) == Trap.INTERRUPTED
     timer.join()
+
+
+def test_a_machine_that_cannot_work_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MachineError, match="too few"):
+        Engine(4096)
+    monkeypatch.setattr(unicorn_abi, "REG_CS", unicorn_abi.REG_DS)
+    with pytest.raises(MachineError, match="self-check: sysretq did not arrive at CPL 3"):
+        Engine(1 << 20)
+
+
+def test_an_engine_that_is_laid_out_differently_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Engine._save
+
+    def without_error_code(engine: Engine) -> bytearray:
+        saved = honest(engine)
+        for at in range(0, len(saved) - 3, 4):
+            if bytes(saved[at : at + 4]) in (b"\4\0\0\0", b"\6\0\0\0"):
+                saved[at : at + 4] = bytes(4)
+        return saved
+
+    monkeypatch.setattr(Engine, "_save", without_error_code)
+    with pytest.raises(MachineError, match="error_code not found in the saved context"):
+        Engine(1 << 20)
 
 
 def test_context_is_small(world: World) -> None:
