@@ -251,6 +251,7 @@ class Scheduler:
                 t.syscall_nr = -1
                 state.rax = _MASK + 1 - Errno.ENOSYS.number
             elif trap == Trap.INTERRUPTED:
+                t.syscall_nr = -1
                 kernel.console.poll(0)
                 if self.stopping:
                     self.queue.append(t)
