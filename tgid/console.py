@@ -372,8 +372,11 @@ class HostConsole(Console):
         settings = tty.ldisc.termios
         intr = settings.cc[VINTR]
         if intr and intr in tty.ldisc.special:
-            for _ in range(data.count(intr)):
-                self._count_interrupt()
+            for byte in data:
+                if byte == intr:
+                    self._count_interrupt()
+                else:  # something else was typed: whoever is there got the first one's answer
+                    self._last_interrupt = -INTERRUPT_TWICE * 2
         terminal.input += data
         self._feed(tty, terminal)
         return True
