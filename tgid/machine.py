@@ -21,7 +21,6 @@ from kernel.fs.namespace import FsContext
 from kernel.fs.roottree import Bind, bind, make_root, mount_proc
 from kernel.fs.vfs import Vfs
 from kernel.kernel import Kernel, Options
-from kernel.mm.memory import Memory
 from kernel.mm.oom import OomKiller
 from kernel.nsproxy import NsProxy
 from kernel.sched import Deadlock, Scheduler, wait_graph
@@ -139,7 +138,6 @@ class Machine:
         self.cpu = cpu = Processor(engine, clock)
         options = Options(config.seed, config.max_procs, config.slice_blocks, aslr=config.aslr)
         self.kernel = kernel = Kernel(options, cpu, engine.frames, clock, self.say, config.debug)
-        kernel.memory = Memory(engine.frames, cpu)
         kernel.memory.out_of_memory = OomKiller(
             kernel.memory, kernel.all_processes, lambda victim: send_sig(victim, SIGKILL), self.say
         )
