@@ -231,11 +231,11 @@ class Walk:
             raise Errno.ENOTDIR
         if inode.mode & 0o111 != 0o111 and not self.t.cred.effective & _DAC_READ_SEARCH:
             inode.permission(self.t, MAY_EXEC)
-        if len(self.last) > NAME_MAX:
-            raise Errno.ENAMETOOLONG
 
     def find_last(self) -> Dentry | None:
-        """Look ``last`` up in the directory reached; None if there is none."""
+        """Look ``last`` up in the directory reached; None if there is none.  ENAMETOOLONG."""
+        if len(self.last) > NAME_MAX:
+            raise Errno.ENAMETOOLONG
         try:
             return self.dentry.inode.lookup(self.dentry, self.last)
         except Errno.ENOENT:
