@@ -61,7 +61,7 @@ int main(void)
     TRY_OK(waitpid(pid, &status, WCONTINUED));
     out("    %s\n", status_name(status));
     TRY(waitpid(pid, &status, WCONTINUED | WNOHANG));
-    kill(pid, SIGTSTP);
+    kill(pid, SIGSTOP);
     await_state(pid, "T");
     kill(pid, SIGCONT);
     kill(pid, SIGTERM);
