@@ -43,7 +43,7 @@ from kernel.signal_send import (
     wake_stopped,
 )
 from kernel.task import RUNNING, STOPPED, TRACED
-from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
+from kernel.waitqueue import KILLABLE, UNINTERRUPTIBLE, Block, Blocking, WaitQueue
 
 if TYPE_CHECKING:
     from kernel.pid import Pid
@@ -154,8 +154,10 @@ def do_signal_stop(t: Thread, signo: int) -> Blocking[bool]:
     if participate_group_stop(t):
         complete_group_stop(t)
         if not process.stop_stopped:
-            # Its own completion continued it (patch 23).
+            # Its own completion continued it (patch 23).  It still gives up the processor, as schedule() does for a task
+            # that is runnable again, so that the parent sees the stop before anybody reports the continuation.
             t.state = RUNNING
+            yield Block("do_signal_stop", deadline=t.kernel.clock.monotonic(), state=UNINTERRUPTIBLE)
             return True
     # Nothing wakes this queue: SIGCONT and SIGKILL wake the thread itself.
     yield Block("do_signal_stop", WaitQueue(), state=KILLABLE, who=lambda: "SIGCONT or SIGKILL")

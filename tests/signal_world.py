@@ -225,6 +225,9 @@ class World:
                     t.kstack = None
                     break
                 else:
+                    if block.deadline is not None and block.deadline <= self.time:
+                        t.wake_reason = Wakeup.TIMEOUT
+                        continue
                     t.block = block
                     if t.state == RUNNING:
                         t.state = SLEEPING
