@@ -59,15 +59,21 @@ class WaitQueue:
 
     def wake(self, exclusive: int = 1, key: object = None) -> int:
         """Call every non-exclusive waiter and at most ``exclusive`` exclusive ones; return how many woke."""
+        entries = self._entries
+        if not entries:
+            return 0
+        if len(entries) == 1 and exclusive > 0:
+            (entry,) = entries
+            return int(entry(key))
         woken = 0
-        if self._entries:
-            for entry, is_exclusive in list(self._entries.items()):
-                if entry(key):
-                    woken += 1
-                    if is_exclusive:
-                        exclusive -= 1
-                        if exclusive <= 0:
-                            break
+        for entry, is_exclusive in list(entries.items()):
+            # Those that share a wake-up need it all the same when the exclusive ones had theirs.
+            if is_exclusive and exclusive <= 0:
+                continue
+            if entry(key):
+                woken += 1
+                if is_exclusive:
+                    exclusive -= 1
         return woken
 
     def wake_all(self, key: object = None) -> int:

@@ -150,6 +150,10 @@ class File:
         """
         return ()
 
+    def wakers(self, t: Thread, reading: bool) -> str:
+        """Say who could end a sleeping read (or write), for the report of a deadlock."""
+        return f"a signal, or what makes {self.path(t).decode(errors='replace')} {'readable' if reading else 'writable'}"
+
     # -- sleeping -------------------------------------------------------------------------------------------------
     def read_sleeping(self, t: Thread, size: int) -> Blocking[bytes]:
         """Read, sleeping until something is there.  ERESTARTSYS on a signal; EAGAIN with O_NONBLOCK."""
@@ -159,7 +163,7 @@ class File:
             except Errno.EAGAIN:
                 if self.flags & O_NONBLOCK:
                     raise
-            if (yield Block(self.READ_WCHAN, *self.queues(t))) is Wakeup.SIGNAL:
+            if (yield Block(self.READ_WCHAN, *self.queues(t), who=lambda: self.wakers(t, True))) is Wakeup.SIGNAL:
                 raise Errno.ERESTARTSYS
 
     def write_sleeping(self, t: Thread, data: bytes) -> Blocking[int]:
@@ -183,7 +187,7 @@ class File:
                 if done:
                     return done
                 raise
-            if (yield Block(self.WRITE_WCHAN, *self.queues(t))) is Wakeup.SIGNAL:
+            if (yield Block(self.WRITE_WCHAN, *self.queues(t), who=lambda: self.wakers(t, False))) is Wakeup.SIGNAL:
                 if done:
                     return done
                 raise Errno.ERESTARTSYS

@@ -268,6 +268,27 @@ class PipeFile(File):
             raise Errno.EAGAIN
         return done
 
+    def read_sleeping(self, t: Thread, size: int) -> Blocking[bytes]:
+        """Read, sleeping while the pipe is empty and somebody may still write."""
+        pipe = self.pipe
+        while not pipe.slots and pipe.writers and size:
+            if self.flags & O_NONBLOCK:
+                raise Errno.EAGAIN
+            if (yield Block("pipe_read", pipe.read_wait, who=lambda: self.wakers(t, True))) is Wakeup.SIGNAL:
+                raise Errno.ERESTARTSYS
+        return self.read(t, size)
+
+    def wakers(self, t: Thread, reading: bool) -> str:
+        """Name the processes that hold the other end."""
+        unwanted = O_RDONLY if reading else O_WRONLY
+        holders = []
+        for process in t.kernel.all_processes():
+            files = process.rep.files.slots if process.live else ()
+            if any(isinstance(file, PipeFile) and file.pipe is self.pipe and file.access != unwanted for file in files):
+                holders.append(f"{process.rep.comm.decode(errors='replace')}[{process.tgid}]")
+        verb, name = "write to" if reading else "read from", self.path(t).decode(errors="replace")
+        return f"a {verb} {name} by {' or '.join(holders) or 'nobody'}"
+
     def poll(self, t: Thread) -> int:
         pipe = self.pipe
         mask = 0
