@@ -21,7 +21,8 @@ from kernel.mm.address_space import AddressSpace
 from kernel.pid import Pid
 from kernel.posix_timers import exec_timers
 from kernel.signal import SI_KERNEL, SIGCHLD, SIGKILL, SIGSEGV, SigInfo
-from kernel.signal_send import fatal_signal_pending, force_signal, zap_other_threads
+from kernel.signal_pending import fatal_signal_pending
+from kernel.signal_send import force_signal, zap_other_threads
 from kernel.task import Thread
 from kernel.waitqueue import KILLABLE, Block, Blocking
 

@@ -34,7 +34,8 @@ from kernel.signal import (
     SIGKILL,
     SigInfo,
 )
-from kernel.signal_send import flush_pending, retarget_shared_pending, send_signal, start_group_exit
+from kernel.signal_pending import flush_pending, retarget_shared_pending
+from kernel.signal_send import send_signal, start_group_exit
 from kernel.task import (
     DEAD,
     EXIT_DEAD,

@@ -26,22 +26,17 @@ from kernel.signal import (
     SIGHUP,
     SigInfo,
 )
-from kernel.signal_send import (
+from kernel.signal_pending import (
     JOBCTL_STOP_CONSUME,
     JOBCTL_STOP_DEQUEUED,
     JOBCTL_STOP_PENDING,
     JOBCTL_STOP_SIGMASK,
     JOBCTL_TRAP_STOP,
-    PT_SEIZED,
     clear_jobctl_pending,
-    is_global_init,
-    kill_pgrp,
-    ptrace_trap_notify,
     recalc_sigpending,
-    send_signal,
     set_jobctl_pending,
-    wake_stopped,
 )
+from kernel.signal_send import PT_SEIZED, is_global_init, kill_pgrp, ptrace_trap_notify, send_signal, wake_stopped
 from kernel.task import RUNNING, STOPPED, TRACED
 from kernel.waitqueue import KILLABLE, UNINTERRUPTIBLE, Block, Blocking, WaitQueue
 

@@ -24,7 +24,8 @@ from kernel.cpu_timers import CpuTimer
 from kernel.errno import Errno
 from kernel.itimer import cancel_itimers
 from kernel.signal import SI_TIMER, SigInfo, SigQueue
-from kernel.signal_send import allocate, recalc_sigpending, send_sigqueue
+from kernel.signal_pending import recalc_sigpending
+from kernel.signal_send import allocate, send_sigqueue
 
 if TYPE_CHECKING:
     from kernel.task import Process, Thread

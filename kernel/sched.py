@@ -21,7 +21,7 @@ from kernel.errno import Errno
 from kernel.exit import TaskDead, oops
 from kernel.hardware import OutOfFrames, Trap
 from kernel.signal_deliver import exit_to_user_mode
-from kernel.signal_send import fatal_signal_pending
+from kernel.signal_pending import fatal_signal_pending
 from kernel.task import (
     DISK_SLEEP,
     RUNNING,

@@ -33,7 +33,8 @@ from kernel.signal import (
     SigAltStack,
     SigInfo,
 )
-from kernel.signal_send import force_sigsegv, set_current_blocked
+from kernel.signal_pending import set_current_blocked
+from kernel.signal_send import force_sigsegv
 
 if TYPE_CHECKING:
     from kernel.task import Thread

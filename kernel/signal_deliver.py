@@ -45,17 +45,17 @@ from kernel.signal import (
     SigAltStack,
     SigInfo,
 )
-from kernel.signal_send import (
+from kernel.signal_pending import (
     JOBCTL_STOP_PENDING,
     JOBCTL_TRAP_MASK,
     clear_jobctl_pending,
     dequeue_signal,
     dequeue_synchronous_signal,
-    force_sigsegv,
     recalc_sigpending,
     restore_user_sigmask,
     set_current_blocked,
 )
+from kernel.signal_send import force_sigsegv
 from kernel.task import WORK_RESTORE_MASK, WORK_RESUME, WORK_SIGNAL
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from kernel.signal import (
     SigAction,
     SigInfo,
 )
-from kernel.signal_send import (
+from kernel.signal_pending import (
     dequeue_signal,
     flush_signals,
     recalc_sigpending,

@@ -42,7 +42,8 @@ from kernel.signal import (
     SigInfo,
     sigmask,
 )
-from kernel.signal_send import send_signal, set_current_blocked, set_user_sigmask
+from kernel.signal_pending import set_current_blocked, set_user_sigmask
+from kernel.signal_send import send_signal
 from kernel.task import WORK_RESUME, Thread
 from kernel.traps import exception, force_fault
 

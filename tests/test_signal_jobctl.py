@@ -26,7 +26,8 @@ from kernel.signal import (
     SigInfo,
     sigmask,
 )
-from kernel.signal_send import JOBCTL_STOP_CONSUME, dequeue_signal, kill_pgrp, send_signal, set_current_blocked
+from kernel.signal_pending import JOBCTL_STOP_CONSUME, dequeue_signal, set_current_blocked
+from kernel.signal_send import kill_pgrp, send_signal
 from kernel.task import RUNNING, SLEEPING, STOPPED, Thread
 
 

@@ -33,17 +33,8 @@ from kernel.signal import (
     SigInfo,
     sigmask,
 )
-from kernel.signal_send import (
-    dequeue_signal,
-    force_exit_sig,
-    force_signal,
-    restore_user_sigmask,
-    send_sig,
-    send_signal,
-    set_current_blocked,
-    set_user_sigmask,
-    signal_pending,
-)
+from kernel.signal_pending import dequeue_signal, restore_user_sigmask, set_current_blocked, set_user_sigmask, signal_pending
+from kernel.signal_send import force_exit_sig, force_signal, send_sig, send_signal
 from kernel.task import WORK_RESTORE_MASK, WORK_SIGNAL, Thread
 
 RT = SIGRTMIN + 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kernel.errno import Errno
 from kernel.fs.file import POLLERR, POLLHUP, File
-from kernel.signal_send import set_current_blocked, signal_pending
+from kernel.signal_pending import set_current_blocked, signal_pending
 from kernel.task import WORK_RESTORE_MASK
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 

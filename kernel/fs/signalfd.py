@@ -13,7 +13,7 @@ from kernel.errno import Errno
 from kernel.fs.anon import AnonFile
 from kernel.fs.file import O_RDWR, POLLIN
 from kernel.signal import KERNEL_ONLY_MASK, SigInfo
-from kernel.signal_send import dequeue_signal
+from kernel.signal_pending import dequeue_signal
 from kernel.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
