@@ -9,7 +9,7 @@ status.  The machine is done when init has no child left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from kernel.clone import link_process, new_process, new_thread
 from kernel.errno import Errno
@@ -60,7 +60,6 @@ def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: Fs
     t.blocked = 0
     t.personality = 0
     t.timer_slack = 50_000
-    t.keep_caps = False
     t.sched = SchedParams()
     t.rseq = (0, 0, 0)
     t.self_exec_id = t.parent_exec_id = 0
@@ -87,7 +86,7 @@ def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: Fs
     return t
 
 
-def _main_of_init(t: Thread) -> Blocking[NoReturn]:
+def _main_of_init(t: Thread) -> Blocking[int]:
     """Wait until no child is left; they reap themselves, because init ignores SIGCHLD."""
     try:
         while True:
@@ -99,7 +98,7 @@ def _main_of_init(t: Thread) -> Blocking[NoReturn]:
     return (yield from do_exit(t, 0))
 
 
-def _main_of_launcher(t: Thread, launch: Launch) -> Blocking[NoReturn]:
+def _main_of_launcher(t: Thread, launch: Launch) -> Blocking[int]:
     waiting = do_wait(t, WaitOptions(P_ALL, None, WEXITED | WALL))
     report = waiting if waiting is None or isinstance(waiting, Report) else (yield from waiting)
     if report is not None:

@@ -140,7 +140,6 @@ def new_process(kernel: Kernel, pid: Pid) -> Process:
     process.pidfd_wait = WaitQueue()
     process.start_time = kernel.clock.monotonic()
     process.ioprio = 0
-    process.sigqueue_count = 0
     process.maxrss_pages = process.child_maxrss_pages = 0
     process.cpu_timers = []
     return process
@@ -165,8 +164,6 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.ptrace = 0
     t.ptraced = {}
     t.ptracer_cred = None
-    t.ptrace_message = 0
-    t.last_siginfo = None
     t.jobctl = 0
     t.stop_code = 0
     t.trap_frame = (0, 0, 0)
@@ -182,9 +179,6 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.pi_blocked_on = None
     t.pi_owned = {}
     t.start_time = kernel.clock.monotonic()
-    t.seccomp = None
-    t.cpu_timers = []
-    t.in_execve = False
     return t
 
 
@@ -228,7 +222,6 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     child.blocked = t.blocked
     child.personality = t.personality
     child.timer_slack = t.timer_slack
-    child.keep_caps = t.keep_caps
     child.mempolicy = t.mempolicy
     child.sched = t.sched.fork(kernel)
     child.work = t.work & WORK_TRACE

@@ -134,7 +134,6 @@ def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, 
     process.did_exec = True
     process.exec_count += 1
     t.comm = program.name.rsplit(b"/", 1)[-1][:15]
-    t.keep_caps = False
     changed = t.cred
     t.cred = cred  # type: ignore[assignment]
     if secure or t.cred.euid != changed.euid or t.cred.egid != changed.egid:

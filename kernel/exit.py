@@ -10,12 +10,10 @@ decides who is told:
   reported once it is *reapable*: no other thread is left unreaped (and a namespace's init: no other pid is);
 * a traced thread stays for its tracer (EXIT_TRACEE), and becomes the process zombie afterwards if that is its role.
 
-``do_exit`` never returns: it ends in TaskDead, which unwinds the thread's kernel stack.
+``do_exit`` never returns its int: it ends in TaskDead, which unwinds the thread's kernel stack.
 """
 
 from __future__ import annotations
-
-from typing import NoReturn
 
 from kernel import ptrace
 from kernel.futex import futex_exit, wake_address
@@ -348,7 +346,7 @@ def release_user_memory(t: Thread) -> None:
         done.wake_all()
 
 
-def do_exit(t: Thread, code: int) -> Blocking[NoReturn]:
+def do_exit(t: Thread, code: int) -> Blocking[int]:
     """End the calling thread with wait status ``code`` (_exit(2) of one thread: ``(n & 0xff) << 8``)."""
     process, kernel = t.process, t.kernel
     yield from ptrace.event_exit(t, code)
@@ -395,7 +393,7 @@ def _exit_notify(t: Thread, group_dead: bool) -> None:
             process.exec_wait.wake_all()
 
 
-def do_group_exit(t: Thread, code: int) -> Blocking[NoReturn]:
+def do_group_exit(t: Thread, code: int) -> Blocking[int]:
     """End the whole process with wait status ``code`` (exit_group(2), or a fatal signal)."""
     process = t.process
     if process.group_exit:
@@ -407,7 +405,7 @@ def do_group_exit(t: Thread, code: int) -> Blocking[NoReturn]:
     return (yield from do_exit(t, code))
 
 
-def oops(t: Thread, error: Exception) -> Blocking[NoReturn]:
+def oops(t: Thread, error: Exception) -> Blocking[int]:
     """A defect of this kernel showed in ``t``: say so in one line and kill the process, as an oops does.
 
     With ``kernel.debug`` the error is raised instead.
@@ -422,10 +420,10 @@ def oops(t: Thread, error: Exception) -> Blocking[NoReturn]:
     return do_group_exit(t, SIGKILL)
 
 
-def _bury(t: Thread) -> Blocking[NoReturn]:
+def _bury(t: Thread) -> Blocking[int]:
     """An oops inside exit: finish what is needed so that others are not left waiting."""
     t.mm = None
     if t.exit_state == EXIT_NONE:
         _exit_notify(t, t.process.live == 0)
+    yield from ()  # a generator, as its caller expects
     raise TaskDead
-    yield  # a generator, as its caller expects

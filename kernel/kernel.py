@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel.errno import Errno
 from kernel.fs.unixnames import UnixNames
@@ -99,7 +99,7 @@ class Kernel:
     vfs: Vfs
     loader: ProgramLoader
     console: Console
-    calls: list[Callable[..., object]]
+    calls: list[Callable[..., Any]]
     """System-call table: 512 callables ``(t, a1..a6)``, unknown ones included."""
     call_names: Mapping[int, str]
 

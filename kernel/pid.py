@@ -32,7 +32,7 @@ class PidNamespace:
 
     def __init__(self, parent: PidNamespace | None, inum: int, user_ns: object = None) -> None:
         self.parent = parent
-        self.level = 0 if parent is None else parent.level + 1
+        self.level: int = 0 if parent is None else parent.level + 1
         self.pids: dict[int, Pid] = {}
         self.last = 0
         self.pid_max = PID_MAX_DEFAULT

@@ -34,6 +34,5 @@ def unlink(t: Thread) -> None:
 
 
 def event_exit(t: Thread, code: int) -> Blocking[None]:
-    """Stop for PTRACE_EVENT_EXIT if the tracer asked for it."""
-    return
-    yield
+    """Stop a tracee that is about to exit with wait status ``code``, if its tracer asked for it (PTRACE_EVENT_EXIT)."""
+    yield from ()

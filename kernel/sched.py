@@ -279,7 +279,7 @@ def _sleeping_call(t: Thread, call: Generator[Block, Wakeup, object]) -> Blockin
     _store_result(t, result)
 
 
-def _traced_call(t: Thread, calls: list[Callable[..., object]], args: tuple[int, ...]) -> Blocking[None]:
+def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ...]) -> Blocking[None]:
     """A system call somebody watches: report entry and exit (syscall_trace_enter, syscall_exit_work)."""
     kernel = t.kernel
     number = args[0] & 0xFFFFFFFF

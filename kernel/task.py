@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kernel.rlimit import Rlimits
     from kernel.sched_params import SchedParams
     from kernel.signal import SigAltStack, SigHand, SigPending
+    from kernel.timers import Timer
     from kernel.tty import Tty
 
 # Thread.state
@@ -72,7 +73,7 @@ class Process:
         "unkillable", "group_exit_code", "group_stop_count", "group_exec_task", "notify_count", "exec_wait",
         "exit_signal", "is_child_subreaper", "has_child_subreaper", "rlimits", "itimers", "posix_timers",
         "tty", "tty_old_pgrp", "is_session_leader", "times", "child_times", "exec_count", "oom_score_adj", "pidfd_wait",
-        "start_time", "ioprio", "sigqueue_count", "did_exec", "maxrss_pages", "child_maxrss_pages", "cpu_timers",
+        "start_time", "ioprio", "did_exec", "maxrss_pages", "child_maxrss_pages", "cpu_timers",
     )  # fmt: skip
 
     kernel: Kernel
@@ -126,7 +127,6 @@ class Process:
     pidfd_wait: WaitQueue
     start_time: int
     ioprio: int
-    sigqueue_count: int
     maxrss_pages: int
     child_maxrss_pages: int
     cpu_timers: list[object]
@@ -149,18 +149,14 @@ class Thread:
     """One thread (``task_struct``): registers, signal mask, links to what it shares with others."""
 
     __slots__ = (
-        "kernel", "pid", "process", "comm", "cpu", "mm", "files", "fs", "cred", "nsproxy", "pid_ns_for_children",
+        "kernel", "pid", "process", "comm", "cpu", "mm", "files", "fs", "cred", "nsproxy",
         "sighand", "blocked", "real_blocked", "saved_blocked", "pending", "altstack",
         "work", "task_work", "state", "exit_state", "exit_code", "exiting",
-        "kstack", "block", "wake_reason", "timer", "on_queue", "wake_callback",
-        "real_parent", "parent", "children", "ptrace", "ptraced", "ptracer_cred", "ptrace_message", "last_siginfo", "jobctl",
-        "ptrace_wait", "stop_code",
+        "kstack", "block", "wake_reason", "timer", "wake_callback", "trap_frame",
+        "real_parent", "parent", "children", "ptrace", "ptraced", "ptracer_cred", "jobctl", "stop_code",
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
-        "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "syscall_ip", "syscall_name", "restart",
-        "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "timer_slack",
-        "keep_caps", "sigqueue_uid", "seccomp", "cpu_timers", "io_context", "membarrier", "fault_count", "in_execve",
-        "mempolicy",
-        "trap_frame",
+        "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
+        "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "timer_slack", "mempolicy",
     )  # fmt: skip
 
     kernel: Kernel
@@ -192,6 +188,8 @@ class Thread:
     """PF_EXITING."""
     kstack: Generator[Block, Wakeup, object] | None
     """The kernel generator the thread is inside of; None in user mode."""
+    timer: Timer | None
+    """Ends the sleep at its deadline."""
     block: Block | None
     """What the thread sleeps in, None if it does not."""
     wake_reason: Wakeup

@@ -209,7 +209,7 @@ def _continued(t: Thread, target: Thread, flags: int) -> Report | None:
     return Report(process.tgid_pid.nr_in(ns_of(t)), 0xFFFF, CLD_CONTINUED, SIGCONT, process.rep.cred.uid, None)
 
 
-def do_wait(t: Thread, options: WaitOptions) -> Report | None | Blocking[Report | None]:
+def do_wait(t: Thread, options: WaitOptions) -> Report | Blocking[Report | None] | None:
     """Wait as the options say; None means "nothing yet" with WNOHANG.  Raises ECHILD if there is nothing to wait for.
 
     Returns a generator only if the caller has to sleep; that one raises ERESTARTSYS when a signal ends the sleep.

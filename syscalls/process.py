@@ -166,7 +166,7 @@ def exit_group(t: Thread, status: Int) -> Blocking[int]:
 
 
 # -- wait -------------------------------------------------------------------------------------------------------------
-def _finish(waiting: Report | None | Blocking[Report | None], t: Thread, store: object) -> int | Blocking[int]:
+def _finish(waiting: Report | Blocking[Report | None] | None, t: Thread, store: object) -> int | Blocking[int]:
     """Hand the report to ``store(t, report) -> int`` now, or after the sleep."""
     if waiting is None or isinstance(waiting, Report):
         return store(t, waiting)  # type: ignore[operator,no-any-return]

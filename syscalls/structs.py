@@ -76,7 +76,14 @@ RUSAGE = Struct(
     ("ru_nivcsw", "q"),
 )
 WAITID_INFO = Struct(
-    "siginfo_t", ("si_signo", "i"), ("si_errno", "i"), ("si_code", "i"), ("pad", "4x"), ("si_pid", "i"), ("si_uid", "I"), ("si_status", "i")
+    "siginfo_t",
+    ("si_signo", "i"),
+    ("si_errno", "i"),
+    ("si_code", "i"),
+    ("pad", "4x"),
+    ("si_pid", "i"),
+    ("si_uid", "I"),
+    ("si_status", "i"),
 )
 
 BY_NAME: dict[str, Struct] = {value.name: value for value in list(globals().values()) if isinstance(value, Struct)}

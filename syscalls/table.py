@@ -54,14 +54,14 @@ class Syscall:
         return self._args
 
     def _evaluate(self, annotation: str) -> Arg:
-        hint = eval(annotation, self.handler.__globals__)  # noqa: S307 - our own source text
+        hint = eval(annotation, self.handler.__globals__)
         return next(item for item in typing.get_args(hint) if isinstance(item, Arg))
 
     def compile(self) -> Callable[..., object]:
         """Return the call ``(t, a1, ..., a6) -> result`` that decodes the raw registers."""
         decoded = ["t"] + [arg.decode.format(register) for (_, arg), register in zip(self.args, "abcdef", strict=False)]
         source = f"lambda t, a, b, c, d, e, f: handler({', '.join(decoded)})"
-        call: Callable[..., object] = eval(source, {"handler": self.handler, "get_name": get_name})  # noqa: S307 - our own text
+        call: Callable[..., object] = eval(source, {"handler": self.handler, "get_name": get_name})
         return call
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from kernel.fs.roottree import Bind
     from tgid.api import run
-    from tgid.machine import Bind, Config, Machine, MachineFault, Result
+    from tgid.machine import Config, Machine, MachineFault, Result
 
 __all__ = ["Bind", "Config", "Machine", "MachineFault", "Result", "__version__", "run"]
 
@@ -22,6 +23,10 @@ def __getattr__(name: str) -> Any:
         from tgid.api import run
 
         return run
+    if name == "Bind":
+        from kernel.fs.roottree import Bind
+
+        return Bind
     if name in __all__:
         from tgid import machine
 

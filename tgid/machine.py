@@ -148,6 +148,7 @@ class Machine:
         kernel.calls = self.table.calls(kernel.unknown_call)
         kernel.call_names = NAMES
         self.launch: boot.Launch | None = None
+        self.started_ns = kernel.clock.monotonic()
         self._base_frames = 0
         self._ended: int | None = None
 
