@@ -37,6 +37,7 @@ from kernel.fs.locks import (
 )
 from kernel.fs.pipe import PAGE, PipeFile
 from kernel.fs.regular import RegularFile
+from kernel.mm.vma import VM_MAYWRITE, VM_SHARED
 from kernel.pid import ns_of, tgid_in
 from kernel.rlimit import RLIMIT_NOFILE
 from syscalls.structs import Struct
@@ -171,7 +172,7 @@ def _get_lock(t: Thread, file: File, argument: int, ofd: bool) -> int:
     wanted = _request(t, file, argument, ofd)
     if wanted.kind == F_UNLCK and not ofd:
         raise Errno.EINVAL
-    found = file_locks(file).conflict(wanted)
+    found = file_locks(file, t.kernel.vfs.locks).conflict(wanted)
     mm = t.mm
     assert mm is not None
     if found is None:
@@ -189,7 +190,7 @@ def _set_lock(t: Thread, file: File, argument: int, ofd: bool, wait: bool) -> in
         raise Errno.EBADF
     if lock.kind == F_WRLCK and not (file.flags + 1) & 2:
         raise Errno.EBADF
-    locks = file_locks(file)
+    locks = file_locks(file, t.kernel.vfs.locks)
     try:
         locks.set(lock)
     except Errno.EAGAIN:
@@ -283,7 +284,13 @@ def _add_seals(t: Thread, fd: int, file: File, argument: int) -> int:
         raise Errno.EPERM
     if not isinstance(file, RegularFile):
         raise Errno.EINVAL
-    file.data.add_seals(argument & 0xFFFFFFFF)
+    source = file.source(t)
+    mapped = any(
+        area.source is source and area.flags & (VM_SHARED | VM_MAYWRITE) == VM_SHARED | VM_MAYWRITE
+        for mm in t.kernel.memory.mapped_by(source)
+        for area in mm.areas.areas
+    )
+    file.data.add_seals(argument & 0xFFFFFFFF, mapped)
     return 0
 
 
@@ -343,7 +350,7 @@ def flock(t: Thread, fd: Fd, operation: FlockOperation) -> int | Blocking[int]:
     if wanted not in (LOCK_SH, LOCK_EX, LOCK_UN):
         raise Errno.EINVAL
     file = t.files.get(fd)
-    locks = file_locks(file)
+    locks = file_locks(file, t.kernel.vfs.locks)
     try:
         locks.flock(file, wanted)
     except Errno.EAGAIN:

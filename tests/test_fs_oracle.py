@@ -80,6 +80,7 @@ class SameAsHost(RuleBasedStateMachine):
             os.close(host_fd)
         os.chdir(self.before)
         os.umask(self.umask)
+        self.guest.t.kernel.vfs.close()
         shutil.rmtree(self.base, ignore_errors=True)
 
     def same(self, name: str, *arguments: object) -> Outcome:
@@ -226,7 +227,10 @@ class OverlaySameAsHost(SameAsHost):
 
 
 SETTINGS = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestTmpfs = SameAsHost.TestCase
 TestTmpfs.settings = SETTINGS

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
-from kernel.fs.file import File
+from kernel.fs.file import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, File
 from kernel.fs.inode import S_IFCHR, S_IFDIR, Dentry, Inode, makedev
 from kernel.fs.pagecache import PageCache
 from kernel.fs.regular import PlacedFile
@@ -105,6 +105,10 @@ class RandomFile(PlacedFile):
     def lseek(self, t: Thread, offset: int, whence: int) -> int:
         """noop_llseek."""
         return self.pos
+
+    def poll(self, t: Thread) -> int:
+        """Ready for both; unlike the others this device can be polled (random_poll)."""
+        return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
 
     def ioctl(self, t: Thread, command: int, argument: int) -> int:
         """RNDGETENTCNT: the pool is full."""

@@ -12,14 +12,18 @@ from kernel.cred import CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_MKNOD
 from kernel.errno import Errno
 from kernel.fs.inode import (
     MAY_EXEC,
+    MAY_READ,
     MAY_WRITE,
     S_IFBLK,
     S_IFCHR,
     S_IFDIR,
     S_IFMT,
     S_IFREG,
+    S_ISGID,
+    S_ISUID,
     S_ISVTX,
     Dentry,
+    Inode,
 )
 from kernel.fs.open import may_create
 from kernel.fs.path import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW, Walk, lookup
@@ -109,6 +113,7 @@ def link(t: Thread, old_dirfd: int, old_name: bytes, new_dirfd: int, new_name: b
     walk.mount.want_write()
     if old.mount is not walk.mount:
         raise Errno.EXDEV
+    _may_link(t, inode)
     may_create(t, walk.dentry)
     if inode.fs is not walk.dentry.inode.fs:
         raise Errno.EXDEV
@@ -120,6 +125,20 @@ def link(t: Thread, old_dirfd: int, old_name: bytes, new_dirfd: int, new_name: b
     if inode.nlink >= MAX_LINKS:
         raise Errno.EMLINK
     walk.dentry.inode.link(t, walk.dentry, walk.last, inode)
+
+
+def _may_link(t: Thread, inode: Inode) -> None:
+    """Whoever could not write to a file may not pin it with a link of his own (may_linkat, protected_hardlinks of
+    proc_sys_fs(5)).  EPERM."""
+    if not inode.fs.vfs.protected_hardlinks or inode.owner_or_capable(t):
+        return
+    mode = inode.mode
+    if mode & S_IFMT != S_IFREG or mode & S_ISUID or mode & (S_ISGID | 0o010) == S_ISGID | 0o010:
+        raise Errno.EPERM
+    try:
+        inode.permission(t, MAY_READ | MAY_WRITE)
+    except Errno.EACCES:
+        raise Errno.EPERM from None
 
 
 def may_delete(t: Thread, here: Dentry, victim: Dentry, is_dir: bool) -> None:

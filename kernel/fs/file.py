@@ -205,6 +205,10 @@ class File:
         """Return what mmap maps.  ENODEV if the file cannot be mapped."""
         raise Errno.ENODEV
 
+    def may_map(self, vm_flags: int) -> int:
+        """Return the VM_* flags of a mapping of the file as far as it allows them.  EPERM."""
+        return vm_flags
+
     def truncate(self, t: Thread, size: int) -> None:
         """Set the size in bytes (ftruncate)."""
         raise Errno.EINVAL

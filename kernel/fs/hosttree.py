@@ -160,6 +160,7 @@ class HostTree:
 
     def __init__(self, root: str | bytes, writable: bool = False) -> None:
         """Raises OSError if ``root`` is no directory that can be opened."""
+        self._root_fd = -1
         self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.root = HostNode(self, None, b"/", os.fstat(self._root_fd))
         self.hidden = hidden_devices()
@@ -277,9 +278,14 @@ class HostTree:
 
     def close(self) -> None:
         """Close all descriptors; the tree cannot be used any more."""
+        if self._root_fd < 0:
+            return
         for fd in (*self._directories.values(), *self._files.values(), *self._pinned.values(), self._root_fd):
             os.close(fd)
         self._directories.clear()
         self._files.clear()
         self._pinned.clear()
         self._root_fd = -1
+
+    def __del__(self) -> None:
+        self.close()

@@ -57,12 +57,18 @@ class RecordLock:
 
 
 class LockGraph:
-    """Who waits for whose POSIX lock, in the whole machine: what deadlock detection looks at."""
+    """Who waits for whose POSIX lock, in the whole machine: what deadlock detection looks at.  ``nameless``: locks on
+    files that have no inode to keep them."""
 
-    __slots__ = ("waiting",)
+    __slots__ = ("waiting", "nameless")
 
     def __init__(self) -> None:
         self.waiting: dict[object, object] = {}
+        self.nameless: dict[File, FileLocks] = {}
+
+    def forget(self, file: File) -> None:
+        """A file without inode is gone."""
+        self.nameless.pop(file, None)
 
     def would_deadlock(self, owner: object, blocker: object) -> bool:
         """Tell whether ``owner`` waiting for ``blocker`` would close a circle (posix_locks_deadlock)."""
@@ -195,11 +201,17 @@ def holder(lock: RecordLock) -> str:
     return f"process {lock.process.tgid}, which holds the record lock"
 
 
-def file_locks(file: File) -> FileLocks:
-    """Return the locks of the inode of ``file``.  EBADF for files that cannot be locked."""
+def file_locks(file: File, graph: LockGraph) -> FileLocks:
+    """Return the locks of the inode of ``file``, or for a file without one (a pipe, a socket) those of the open file."""
     inode = file.inode()
     if inode is None:
-        raise Errno.EBADF
+        locks = graph.nameless.get(file)
+        if locks is None:
+            locks = graph.nameless[file] = FileLocks()
+            if file.on_release is None:
+                file.on_release = {}
+            file.on_release[partial(graph.forget, file)] = None
+        return locks
     if inode.locks is None:
         inode.locks = FileLocks()
     return inode.locks

@@ -166,6 +166,9 @@ class OverlayFile(TmpFile):
 
         ESTALE if it is another file now: the name is forgotten and the walk starts over.
         """
+        if (flags + 1) & 2:
+            # A writable mapping changes pages without asking again.
+            self.modify()
         if not self.is_changed:
             before = self.node.stat
             try:

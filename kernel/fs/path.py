@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_DAC_READ_SEARCH
 from kernel.errno import Errno
-from kernel.fs.inode import MAY_EXEC, NAME_MAX, Dentry
+from kernel.fs.inode import MAY_EXEC, NAME_MAX, S_ISVTX, Dentry, Inode
 from kernel.fs.mount import MS_NOSYMFOLLOW, Mount, Path, cross
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ RESOLVE_ALL = 0x3F
 MAX_LINKS = 40
 """MAXSYMLINKS: how many links one walk may follow."""
 
+_STICKY = S_ISVTX | 0o002
 _DAC_READ_SEARCH = 1 << CAP_DAC_READ_SEARCH
 
 
@@ -118,6 +119,8 @@ class Walk:
         if self.links > MAX_LINKS or resolve & RESOLVE_NO_SYMLINKS or self.mount.flags & MS_NOSYMFOLLOW:
             raise Errno.ELOOP
         inode = link.inode
+        if self.dentry.inode.mode & _STICKY == _STICKY and self.stack in ([], [b""]):
+            self._may_follow(inode)
         target = inode.follow(self.t)
         if target is not None:
             if resolve:
@@ -139,6 +142,13 @@ class Walk:
                 raise Errno.EXDEV
             self.mount, self.dentry = self.root
         self.stack += _reversed(text.split(b"/"))
+
+    def _may_follow(self, link: Inode) -> None:
+        """In a sticky directory all may write to, a link at the end of a path is followed only by its owner, or if the
+        directory's owner made it (may_follow_link, protected_symlinks of proc_sys_fs(5)).  EACCES."""
+        if not link.fs.vfs.protected_symlinks or link.uid in (self.t.cred.fsuid, self.dentry.inode.uid):
+            return
+        raise Errno.EACCES
 
     def _step(self, name: bytes, follow: bool) -> None:
         """Walk one component; a link is followed if ``follow`` or if something comes behind it."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kernel.errno import Errno
-from kernel.fs.file import File, Stat
+from kernel.fs.file import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, File, Stat
 from kernel.fs.inode import S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, Dentry, Dirent, FileSystem, Inode
 from kernel.fs.mount import Mount, Path
 from kernel.fs.pipe import PipeFile
@@ -139,8 +139,12 @@ class TextFile(PlacedFile):
         self.pos = seek(self.pos, offset, whence, 0)
         return self.pos
 
+    def poll(self, t: Thread) -> int:
+        """Always ready, and epoll takes it (proc_reg_poll)."""
+        return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
+
     def release(self) -> None:
-        """Nothing to give back."""
+        """Nothing to give back but locks."""
         if self.proc.locks is not None:
             self.proc.locks.release_file(self)
 

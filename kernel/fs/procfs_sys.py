@@ -77,6 +77,14 @@ def _ns_last_pid(t: Thread, value: int) -> None:
     ns_of(t).last = value
 
 
+def _set_protected_symlinks(t: Thread, value: int) -> None:
+    t.kernel.vfs.protected_symlinks = value
+
+
+def _set_protected_hardlinks(t: Thread, value: int) -> None:
+    t.kernel.vfs.protected_hardlinks = value
+
+
 def _hostname(t: Thread, _: object) -> bytes:
     return t.nsproxy.uts.nodename + b"\n"
 
@@ -142,9 +150,9 @@ SYSCTLS: Mapping[bytes, Entry] = {
     b"sys/fs/pipe-user-pages-soft": _fixed(16384),
     b"sys/fs/pipe-user-pages-hard": _fixed(0),
     b"sys/fs/protected_fifos": _fixed(0),
-    b"sys/fs/protected_hardlinks": _fixed(0),
+    b"sys/fs/protected_hardlinks": _number(lambda t: t.kernel.vfs.protected_hardlinks, _set_protected_hardlinks, 0, 1),
     b"sys/fs/protected_regular": _fixed(0),
-    b"sys/fs/protected_symlinks": _fixed(0),
+    b"sys/fs/protected_symlinks": _number(lambda t: t.kernel.vfs.protected_symlinks, _set_protected_symlinks, 0, 1),
     b"sys/fs/suid_dumpable": _fixed(0),
     b"sys/fs/mqueue/msg_max": _fixed(10),
     b"sys/fs/mqueue/msgsize_max": _fixed(8192),

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, cast
 from kernel.errno import Errno
 from kernel.fs.file import (
     O_APPEND,
-    POLLIN,
     POLLNVAL,
-    POLLOUT,
-    POLLRDNORM,
-    POLLWRNORM,
     SEEK_CUR,
     SEEK_DATA,
     SEEK_END,
@@ -26,7 +22,9 @@ from kernel.fs.file import (
     Stat,
 )
 from kernel.fs.inode import MAX_FILE_SIZE, Dirent, Inode
+from kernel.fs.mount import MS_NOEXEC
 from kernel.fs.path import d_path
+from kernel.mm.vma import VM_EXEC, VM_MAYEXEC, VM_MAYWRITE, VM_SHARED, VM_WRITE
 
 if TYPE_CHECKING:
     from kernel.fs.mount import Path
@@ -60,6 +58,14 @@ class PlacedFile(File):
     def path(self, t: Thread) -> bytes:
         """Return the name as seen from the root of ``t``."""
         return d_path(self.place, t.fs.root)
+
+    def may_map(self, vm_flags: int) -> int:
+        """Nothing of a noexec mount becomes executable (do_mmap)."""
+        if self.place.mount.flags & MS_NOEXEC:
+            if vm_flags & VM_EXEC:
+                raise Errno.EPERM
+            vm_flags &= ~VM_MAYEXEC
+        return vm_flags
 
     def flush(self, t: Thread) -> None:
         """A descriptor was closed: the process's POSIX locks on the file are gone, whichever descriptor made them
@@ -135,9 +141,13 @@ class DataInode(Inode):
         """Return the F_SEAL_* bits.  EINVAL for files that cannot be sealed."""
         raise Errno.EINVAL
 
-    def add_seals(self, seals: int) -> None:
-        """Add seals (memfd_create(2)).  EPERM, EBUSY, EINVAL."""
+    def add_seals(self, seals: int, mapped: bool) -> None:
+        """Add seals (memfd_create(2)); ``mapped``: it is mapped shared and writable.  EPERM, EBUSY, EINVAL."""
         raise Errno.EINVAL
+
+    def write_sealed(self) -> bool:
+        """Tell whether seals keep the data from being written."""
+        return False
 
 
 class FifoPlace:
@@ -205,10 +215,6 @@ class RegularFile(PlacedFile):
             self.pos = seek(self.pos, offset, whence, self.data.size())
         return self.pos
 
-    def poll(self, t: Thread) -> int:
-        """Regular files are always ready."""
-        return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
-
     def ioctl(self, t: Thread, command: int, argument: int) -> int:
         """FIONREAD: bytes up to the end (file_ioctl)."""
         if command == FIONREAD:
@@ -221,6 +227,15 @@ class RegularFile(PlacedFile):
     def source(self, t: Thread) -> PageSource:
         """Return the pages for mmap."""
         return self.data.source()
+
+    def may_map(self, vm_flags: int) -> int:
+        """A file sealed against writing can be mapped shared only to be read (seal_check_write)."""
+        vm_flags = super().may_map(vm_flags)
+        if vm_flags & VM_SHARED and self.data.write_sealed():
+            if vm_flags & VM_WRITE:
+                raise Errno.EPERM
+            vm_flags &= ~VM_MAYWRITE
+        return vm_flags
 
     def truncate(self, t: Thread, size: int) -> None:
         """Set the size."""

@@ -43,7 +43,9 @@ def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
     """
     register_drivers(vfs)
     memory = vfs.pool.limit << 12
-    overlay = OverlayFs(vfs, HostTree(host_root), memory // 2)
+    tree = HostTree(host_root)
+    vfs.trees.append(tree)
+    overlay = OverlayFs(vfs, tree, memory // 2)
     root = Mount(overlay, overlay.root, MS_RELATIME, b"overlay", vfs.ids.new_mount_id())
     namespace = MountNamespace(root, inum, vfs.ids)
     vfs.hidden_mount = make_hidden_mount(TmpFs(vfs, memory))
@@ -111,10 +113,12 @@ def bind(vfs: Vfs, namespace: MountNamespace, what: Bind) -> Mount:
     source = os.path.realpath(what.source)
     flags = MS_NOSUID | MS_NODEV | MS_RELATIME | (0 if what.writable else MS_RDONLY)
     target = os.fsencode(what.target)
-    if os.path.isdir(source):
-        return mount_at(vfs, namespace, target, HostFs(vfs, HostTree(source, what.writable)), flags, os.fsencode(what.source))
-    directory, name = os.path.split(source)
-    fs = HostFs(vfs, HostTree(directory, what.writable), os.fsencode(name))
+    directory, name = (source, "") if os.path.isdir(source) else os.path.split(source)
+    tree = HostTree(directory, what.writable)
+    vfs.trees.append(tree)
+    fs = HostFs(vfs, tree, os.fsencode(name))
+    if not name:
+        return mount_at(vfs, namespace, target, fs, flags, os.fsencode(what.source))
     above, _, last = target.rpartition(b"/")
     place = make_directories(namespace, above)
     try:

@@ -153,15 +153,14 @@ class TmpSpecial(TmpAttributes):
 
 
 class TmpFile(TmpAttributes, DataInode):
-    """A regular file.  ``seal_bits`` is -1 where sealing makes no sense (anything but a memfd)."""
+    """A regular file.  ``seal_bits``: F_SEAL_*; only memfd_create makes files that can be sealed."""
 
-    __slots__ = ("pages", "seal_bits", "writable_maps")
+    __slots__ = ("pages", "seal_bits")
 
     def __init__(self, fs: FileSystem, ino: int, mode: int, uid: int, gid: int, pages: PageCache) -> None:
         super().__init__(fs, ino, mode, uid, gid)
         self.pages = pages
         self.seal_bits = F_SEAL_SEAL
-        self.writable_maps = 0
 
     def size(self) -> int:
         """Bytes."""
@@ -262,13 +261,17 @@ class TmpFile(TmpAttributes, DataInode):
         """Return the seals; only shmem files have them."""
         return self.seal_bits
 
-    def add_seals(self, seals: int) -> None:
+    def write_sealed(self) -> bool:
+        """Tell whether seals keep the data from being written."""
+        return bool(self.seal_bits & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+
+    def add_seals(self, seals: int, mapped: bool) -> None:
         """Add seals.  EPERM once sealed against more, EBUSY while shared writable mappings exist."""
         if seals & ~F_ALL_SEALS:
             raise Errno.EINVAL
         if self.seal_bits & F_SEAL_SEAL:
             raise Errno.EPERM
-        if seals & F_SEAL_WRITE and not self.seal_bits & F_SEAL_WRITE and self.writable_maps:
+        if seals & F_SEAL_WRITE and not self.seal_bits & F_SEAL_WRITE and mapped:
             raise Errno.EBUSY
         if seals & F_SEAL_EXEC and self.mode & 0o111:
             seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE

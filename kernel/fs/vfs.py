@@ -19,6 +19,7 @@ from kernel.hardware import Clock, Frames
 from kernel.waitqueue import Blocking
 
 if TYPE_CHECKING:
+    from kernel.fs.hosttree import HostTree
     from kernel.fs.inode import FileSystem
     from kernel.fs.locks import LockGraph
     from kernel.fs.mount import Mount
@@ -34,11 +35,13 @@ class Vfs:
 
     ``drivers``: (S_IFCHR or S_IFBLK, dev_t) -> how to open the device.  ``ids``: mount numbers.  ``hidden_mount``: the tmpfs
     of memfd_create, in no namespace.  ``devtmpfs``: the one behind every mount of that type.  ``make_procfs``: makes the
-    procfs of a pid namespace.
+    procfs of a pid namespace.  ``trees``: what of the host is open.  ``protected_symlinks`` and ``protected_hardlinks`` are the
+    sysctls of proc_sys_fs(5), set as distributions set them.
     """
 
     __slots__ = (
         "clock", "pool", "random", "drivers", "ids", "locks", "_last_dev", "boot_id", "hidden_mount", "devtmpfs", "make_procfs",
+        "trees", "protected_symlinks", "protected_hardlinks",
     )  # fmt: skip
 
     hidden_mount: Mount
@@ -55,7 +58,15 @@ class Vfs:
         self.ids = IdSource()
         self.locks = locks
         self._last_dev = 19
+        self.trees: list[HostTree] = []
+        self.protected_symlinks = 1
+        self.protected_hardlinks = 1
         self.boot_id = uuid4(randomness)
+
+    def close(self) -> None:
+        """The machine is done: close what is open on the host."""
+        for tree in self.trees:
+            tree.close()
 
     def new_dev(self) -> int:
         """Return the device number of a file system without a device (get_anon_bdev)."""

@@ -230,7 +230,7 @@ def do_mmap(
     name = b""
     pgoff = offset >> PAGE_SHIFT
     if file is not None:
-        vm = _file_flags(file, vm, prot, flags)
+        vm = file.may_map(_file_flags(file, vm, prot, flags))
         assert t is not None
         source = file.source(t)
         if (flags & MAP_TYPE == MAP_PRIVATE and vm & VM_GROWSDOWN) or (vm & VM_MAYSHARE and vm & VM_GROWSDOWN):
