@@ -133,7 +133,11 @@ def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, 
     t.self_exec_id += 1
     process.did_exec = True
     process.exec_count += 1
-    t.comm = program.name.rsplit(b"/", 1)[-1][:15]
+    name = program.name
+    if not path:  # execveat of a descriptor: the file's own name says more than /dev/fd/N (comm_from_dentry)
+        where = program.executable.where()
+        name = where.dentry.name if where is not None else name
+    t.comm = name.rsplit(b"/", 1)[-1][:15]
     changed = t.cred
     t.cred = cred  # type: ignore[assignment]
     if secure or t.cred.euid != changed.euid or t.cred.egid != changed.egid:

@@ -242,7 +242,9 @@ class Scheduler:
                 except Exception as error:
                     t.kstack = oops(t, error)
                     continue
-                if failure is not None:
+                if failure is None:
+                    times.minflt += 1
+                else:
                     force_fault(t, failure, cpu.error_code)
             elif trap == Trap.EXCEPTION:
                 t.syscall_nr = -1

@@ -117,15 +117,16 @@ def _scan(t: Thread, options: WaitOptions) -> Report | bool:
             continue
         if state == EXIT_TRACED and not as_tracee:
             continue
+        if state == EXIT_ZOMBIE and not as_tracee and reapable(target):
+            if flags & WEXITED:
+                return _reap(t, target, True, flags)
+            continue  # nothing else can ever happen to it, so it does not count as something to wait for
         something = True
         if state == EXIT_ZOMBIE:
-            if flags & WEXITED and not as_tracee and reapable(target):
-                return _reap(t, target, True, flags)
-            if not as_tracee and not reapable(target):
-                # Threads of it may still be stopped or continued as a group.
-                report = _continued(t, target, flags)
-                if report is not None:
-                    return report
+            # Its other threads may still be continued as a group.
+            report = None if as_tracee else _continued(t, target, flags)
+            if report is not None:
+                return report
             continue
         if state == EXIT_TRACEE:
             if flags & WEXITED and as_tracee:

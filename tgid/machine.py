@@ -165,7 +165,7 @@ class Machine:
         configuration is unusable or the program cannot be started because of it.
         """
         config, kernel = self.config, self.kernel
-        name = os.fsencode(argv[0])
+        name = os.fsencode(argv[0]) if argv else b""
         environ = [os.fsencode(f"{key}={value}") for key, value in env.items()]
         if not name:
             raise MachineFault("no program given")

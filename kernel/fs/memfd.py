@@ -43,8 +43,9 @@ def make_memfd(t: Thread, name: bytes, flags: int) -> RegularFile:
         inode.seal_bits = F_SEAL_SEAL
     dentry = Dentry(b"memfd:" + name, mount.root, inode)
     dentry.unlinked = True
-    inode.writers += 1
-    return RegularFile(Path(mount, dentry), O_RDWR | O_LARGEFILE)
+    file = RegularFile(Path(mount, dentry), O_RDWR | O_LARGEFILE)
+    file.counted = False
+    return file
 
 
 def make_hidden_mount(fs: TmpFs) -> Mount:

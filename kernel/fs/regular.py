@@ -170,12 +170,14 @@ class FifoPlace:
 class RegularFile(PlacedFile):
     """A regular file; reads and writes never wait."""
 
-    __slots__ = ("data", "denies_write")
+    __slots__ = ("data", "denies_write", "counted")
 
     def __init__(self, where: Path, flags: int) -> None:
         super().__init__(where, flags)
         self.data = cast(DataInode, self.node)
         self.denies_write = False
+        self.counted = bool((flags + 1) & 2)
+        """Open for writing and counted in the inode's ``writers`` (FMODE_WRITER); memfds are not."""
 
     def read(self, t: Thread, size: int) -> bytes:
         """Read at the position."""
@@ -249,7 +251,7 @@ class RegularFile(PlacedFile):
         """Drop the write count, or let writers in again if this was an execution."""
         if self.denies_write:
             self.node.writers += 1
-        elif (self.flags + 1) & 2:
+        elif self.counted:
             self.node.writers -= 1
         super().release()
 
