@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Whence = Annotated[int, enum("whence", "({} & 0xffffffff)")]
 InVector = Annotated[int, custom("iovec_in")]
 OutVector = Annotated[int, custom("iovec_out", out=True)]
+OffsetPtr = Annotated[int, in_struct("loff_t")]
+SyncFlags = Annotated[int, flags("sync_file_range")]
 RwFlags = Annotated[int, flags("rwf")]
 FallocMode = Annotated[int, flags("falloc")]
 Advice = Annotated[int, enum("fadvise")]
@@ -193,7 +195,7 @@ def _write_data(t: Thread, file: File, data: bytes) -> int | Blocking[int]:
         if file.flags & O_NONBLOCK:
             raise
         return write_blocking(t, file, data)
-    if done < len(data) and not file.flags & O_NONBLOCK and not file.SHORT_WRITES:
+    if done < len(data) and not file.flags & O_NONBLOCK:
         return _write_rest(t, file, data, done)
     return done
 
@@ -357,7 +359,7 @@ def pwritev(t: Thread, fd: Fd, iov: InVector, iovcnt: Long, offset: Offset) -> i
 
 @syscall(327)
 def preadv2(
-    t: Thread, fd: Fd, iov: OutVector, iovcnt: Long, offset: Offset, high: Address, flags: RwFlags
+    t: Thread, fd: Fd, iov: OutVector, iovcnt: Long, offset: Offset, high: Unused, flags: RwFlags
 ) -> int | Blocking[int]:
     """preadv2(2): offset -1 uses the file position; RWF_NOWAIT never sleeps."""
     file = readable(t, fd)
@@ -376,7 +378,7 @@ def preadv2(
 
 @syscall(328)
 def pwritev2(
-    t: Thread, fd: Fd, iov: InVector, iovcnt: Long, offset: Offset, high: Address, flags: RwFlags
+    t: Thread, fd: Fd, iov: InVector, iovcnt: Long, offset: Offset, high: Unused, flags: RwFlags
 ) -> int | Blocking[int]:
     """pwritev2(2): offset -1 uses the file position; RWF_APPEND writes at the end."""
     file = writable(t, fd)
@@ -459,7 +461,7 @@ def fallocate(t: Thread, fd: Fd, mode: FallocMode, offset: Offset, length: Offse
 
 # -- from file to file -------------------------------------------------------------------------------------------------
 @syscall(40)
-def sendfile(t: Thread, out_fd: Fd, in_fd: Fd, offset: Address, count: Size) -> int | Blocking[int]:
+def sendfile(t: Thread, out_fd: Fd, in_fd: Fd, offset: OffsetPtr, count: Size) -> int | Blocking[int]:
     """sendfile(2)."""
     source = readable(t, in_fd)
     target = writable(t, out_fd)
@@ -513,7 +515,7 @@ def _sendfile(t: Thread, source: File, target: File, where: int, start: int | No
 
 @syscall(326)
 def copy_file_range(
-    t: Thread, fd_in: Fd, off_in: Address, fd_out: Fd, off_out: Address, length: Size, flags: Int
+    t: Thread, fd_in: Fd, off_in: OffsetPtr, fd_out: Fd, off_out: OffsetPtr, length: Size, flags: Int
 ) -> int:
     """copy_file_range(2), between regular files."""
     if flags:
@@ -593,7 +595,7 @@ def syncfs(t: Thread, fd: Fd) -> None:
 
 
 @syscall(277)
-def sync_file_range(t: Thread, fd: Fd, offset: Offset, nbytes: Offset, flags: Int) -> None:
+def sync_file_range(t: Thread, fd: Fd, offset: Offset, nbytes: Offset, flags: SyncFlags) -> None:
     """sync_file_range(2)."""
     file = t.files.get(fd)
     if flags & ~7 or offset < 0 or nbytes < 0:

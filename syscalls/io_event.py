@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 EventFlags = Annotated[int, flags("eventfd")]
 ClockId = Annotated[int, enum("clock")]
-TimerfdFlags = Annotated[int, flags("timerfd_create")]
-SettimeFlags = Annotated[int, flags("timerfd_settime")]
+TimerfdFlags = Annotated[int, flags("timerfd")]
+SettimeFlags = Annotated[int, flags("timerfd")]
 ItimerspecIn = Annotated[int, in_struct("itimerspec")]
 ItimerspecOut = Annotated[int, out_struct("itimerspec")]
 SigSet = Annotated[int, custom("sigset")]

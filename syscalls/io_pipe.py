@@ -20,14 +20,16 @@ from kernel.fs.splice import (
     vmsplice_out,
 )
 from syscalls.table import syscall
-from syscalls.types import Address, Fd, InBuf, Size, custom, flags
+from syscalls.types import Fd, Size, custom, flags
 
 if TYPE_CHECKING:
     from kernel.task import Thread
     from kernel.waitqueue import Blocking
 
 PipeFds = Annotated[int, custom("pipefds", out=True)]
-PipeFlags = Annotated[int, flags("open")]
+OffsetPtr = Annotated[int, in_struct("loff_t")]
+Vector = Annotated[int, custom("iovec_in")]
+PipeFlags = Annotated[int, flags("open_bits")]
 SpliceFlags = Annotated[int, flags("splice", "({} & 0xffffffff)")]
 
 
@@ -81,7 +83,7 @@ def _pipe_of(file: File, access: int) -> PipeFile | None:
 
 @syscall(275)
 def splice(
-    t: Thread, fd_in: Fd, off_in: Address, fd_out: Fd, off_out: Address, size: Size, flags: SpliceFlags
+    t: Thread, fd_in: Fd, off_in: OffsetPtr, fd_out: Fd, off_out: OffsetPtr, size: Size, flags: SpliceFlags
 ) -> int | Blocking[int]:
     """splice(2): move bytes between a pipe and another file, or two pipes."""
     if flags & ~SPLICE_ALL:
@@ -119,7 +121,7 @@ def tee(t: Thread, fd_in: Fd, fd_out: Fd, size: Size, flags: SpliceFlags) -> int
 
 
 @syscall(278)
-def vmsplice(t: Thread, fd: Fd, iov: InBuf, nr_segs: Size, flags: SpliceFlags) -> int | Blocking[int]:
+def vmsplice(t: Thread, fd: Fd, iov: Vector, nr_segs: Size, flags: SpliceFlags) -> int | Blocking[int]:
     """vmsplice(2): user pages into a pipe, or (read end) a pipe's bytes into user memory."""
     if flags & ~SPLICE_ALL:
         raise Errno.EINVAL

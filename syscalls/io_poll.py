@@ -27,18 +27,19 @@ from kernel.fs.poll import ALWAYS, set_user_mask, wait_for_events, with_mask
 from kernel.rlimit import RLIMIT_NOFILE
 from syscalls.structs import TIMESPEC, TIMEVAL
 from syscalls.table import syscall
-from syscalls.types import Address, Fd, Int, Size, UInt, custom, enum, flags, in_struct, out_struct
+from syscalls.types import Fd, Int, Size, UInt, custom, enum, flags, in_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread
     from kernel.waitqueue import Blocking
 
-PollFds = Annotated[int, custom("pollfds", out=True)]
-FdSet = Annotated[int, custom("fdset", out=True)]
+PollFds = Annotated[int, custom("pollfds")]
+FdSet = Annotated[int, custom("fdset")]
 SigSet = Annotated[int, custom("sigset")]
 Timeout = Annotated[int, in_struct("timespec")]
-TimeoutVal = Annotated[int, out_struct("timeval")]
-TimeoutSpec = Annotated[int, out_struct("timespec")]
+TimeoutVal = Annotated[int, in_struct("timeval")]
+TimeoutSpec = Annotated[int, in_struct("timespec")]
+SigMaskPair = Annotated[int, custom("sigmask_pair")]
 EpollFlags = Annotated[int, flags("epoll_create")]
 EpollOp = Annotated[int, enum("epoll_ctl")]
 EpollEvent = Annotated[int, custom("epoll_event")]
@@ -255,7 +256,7 @@ def _bad_time() -> int:
 
 @syscall(270)
 def pselect6(
-    t: Thread, n: Int, readfds: FdSet, writefds: FdSet, exceptfds: FdSet, timeout: TimeoutSpec, sig: Address
+    t: Thread, n: Int, readfds: FdSet, writefds: FdSet, exceptfds: FdSet, timeout: TimeoutSpec, sig: SigMaskPair
 ) -> int | Blocking[int]:
     """pselect(2); ``sig`` points at {const sigset_t *, size_t}."""
     mask = size = 0

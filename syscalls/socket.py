@@ -43,7 +43,11 @@ if TYPE_CHECKING:
 
 Domain = Annotated[int, enum("socket_domain")]
 SockType = Annotated[int, custom("socket_type")]
+Protocol = Annotated[int, custom("protocol", "((({} & 0xffffffff) ^ 0x80000000) - 0x80000000)")]
+Message = Annotated[int, custom("message")]
 SockAddr = Annotated[int, custom("sockaddr")]
+MessagesSent = Annotated[int, custom("messages_sent", out=True)]
+MessagesReceived = Annotated[int, custom("messages_received", out=True)]
 MsgFlags = Annotated[int, flags("msg", "({} & 0xffffffff)")]
 AcceptFlags = Annotated[int, flags("socket_flags")]
 How = Annotated[int, enum("shutdown")]
@@ -88,13 +92,13 @@ def _make(t: Thread, domain: int, kind_bits: int, protocol: int) -> Socket:
 
 
 @syscall(41)
-def socket(t: Thread, domain: Domain, type_: SockType, protocol: Int) -> int:
+def socket(t: Thread, domain: Domain, type_: SockType, protocol: Protocol) -> int:
     """socket(2): AF_UNIX; EAFNOSUPPORT for every other family."""
     return install_fd(t, _make(t, domain, type_, protocol), type_ & O_CLOEXEC)
 
 
 @syscall(53)
-def socketpair(t: Thread, domain: Domain, type_: SockType, protocol: Int, sv: Annotated[int, custom("pipefds", out=True)]) -> int:
+def socketpair(t: Thread, domain: Domain, type_: SockType, protocol: Protocol, sv: Annotated[int, custom("pipefds", out=True)]) -> int:
     """socketpair(2)."""
     first, second = _make(t, domain, type_, protocol), _make(t, domain, type_, protocol)
     assert isinstance(first, UnixSocket)
@@ -396,7 +400,7 @@ def _sendmsg_slow(call: Blocking[int], ancillary: Ancillary) -> Blocking[int]:
 
 
 @syscall(46)
-def sendmsg(t: Thread, fd: Fd, msg: Address, flags: MsgFlags) -> int | Blocking[int]:
+def sendmsg(t: Thread, fd: Fd, msg: Message, flags: MsgFlags) -> int | Blocking[int]:
     """sendmsg(2)."""
     return _sendmsg(t, sock_of(t, fd), msg, flags)
 
@@ -479,7 +483,7 @@ def _finish(call: int | Blocking[int]) -> Blocking[int]:
 
 
 @syscall(307)
-def sendmmsg(t: Thread, fd: Fd, msgvec: Address, vlen: UInt, flags: MsgFlags) -> Blocking[int]:
+def sendmmsg(t: Thread, fd: Fd, msgvec: MessagesSent, vlen: UInt, flags: MsgFlags) -> Blocking[int]:
     """sendmmsg(2): an error after the first message gives the count."""
     sock = sock_of(t, fd)
     done = 0
@@ -497,7 +501,7 @@ def sendmmsg(t: Thread, fd: Fd, msgvec: Address, vlen: UInt, flags: MsgFlags) ->
 
 
 @syscall(299)
-def recvmmsg(t: Thread, fd: Fd, msgvec: Address, vlen: UInt, flags: MsgFlags, timeout: Address) -> Blocking[int]:
+def recvmmsg(t: Thread, fd: Fd, msgvec: MessagesReceived, vlen: UInt, flags: MsgFlags, timeout: Annotated[int, in_struct("timespec")]) -> Blocking[int]:
     """recvmmsg(2): the time-out is looked at between messages only, as on Linux (BUGS)."""
     sock = sock_of(t, fd)
     deadline = None

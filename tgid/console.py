@@ -31,7 +31,7 @@ from kernel.signal import SIG_DFL, SIG_IGN, SIGINT, SIGQUIT, SIGTSTP, SIGWINCH
 from kernel.signal_send import kill_pgrp
 from kernel.termios import IUTF8, VINTR, Termios
 from kernel.tty import Tty
-from tgid.stdio import BytesInput, CapturedOutput, HostFile
+from tgid.stdio import CapturedOutput, HostFile, bytes_input
 
 if TYPE_CHECKING:
     from kernel.boot import Launch
@@ -115,7 +115,7 @@ class CapturedConsole(Console):
         self.stderr = bytearray()
 
     def open_stdio(self, t: Thread) -> FdTable:
-        return _table(BytesInput(self._stdin), CapturedOutput(self.stdout.extend, 2), CapturedOutput(self.stderr.extend, 3))
+        return _table(bytes_input(self._stdin), CapturedOutput(self.stdout.extend, 2), CapturedOutput(self.stderr.extend, 3))
 
     def captured(self) -> tuple[bytes, bytes]:
         return bytes(self.stdout), bytes(self.stderr)

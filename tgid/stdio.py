@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import select
 import stat as stat_bits
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from kernel.fs.file import (
     O_APPEND,
     O_RDONLY,
     O_WRONLY,
-    POLLHUP,
     POLLIN,
     POLLOUT,
     POLLRDNORM,
@@ -28,7 +26,7 @@ from kernel.fs.file import (
     File,
     Stat,
 )
-from kernel.fs.pipe import FIONREAD, PIPEFS_DEV
+from kernel.fs.pipe import PIPEFS_DEV, Pipe, PipeFile, Sealed
 from kernel.signal import SIGPIPE
 from kernel.signal_send import send_sig_self
 from kernel.waitqueue import WaitQueue
@@ -55,28 +53,12 @@ class _PipeLike(File):
         return b"pipe:[%d]" % self.ino
 
 
-class BytesInput(_PipeLike):
-    """Standard input from memory: ``data``, then end of file."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(O_RDONLY, 1)
-        self.data = data
-
-    def read(self, t: Thread, size: int) -> bytes:
-        start = self.pos
-        self.pos = min(start + size, len(self.data))
-        return self.data[start : self.pos]
-
-    def poll(self, t: Thread) -> int:
-        return POLLHUP | (POLLIN | POLLRDNORM if self.pos < len(self.data) else 0)
-
-    def ioctl(self, t: Thread, command: int, argument: int) -> int:
-        if command != FIONREAD:
-            raise Errno.ENOTTY
-        t.mm.write(argument, struct.pack("<i", len(self.data) - self.pos))  # type: ignore[union-attr]
-        return 0
+def bytes_input(data: bytes) -> PipeFile:
+    """Return standard input from memory: a pipe that holds ``data`` and that nobody writes to any more."""
+    pipe = Pipe(1)
+    if data:
+        pipe.slots.append(Sealed(data))
+    return PipeFile(pipe, O_RDONLY)
 
 
 class CapturedOutput(_PipeLike):

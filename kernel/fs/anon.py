@@ -25,5 +25,9 @@ class AnonFile(File):
         # Mode 0600 without a file type: that is what fstat shows for an anonymous inode.
         return Stat(ANON_DEV, ANON_INO, 0o600, 1, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 0)
 
+    def lseek(self, t: Thread, offset: int, whence: int) -> int:
+        """Nothing moves, and that is no error (noop_llseek)."""
+        return 0
+
     def path(self, t: Thread) -> bytes:
         return b"anon_inode:" + self.NAME

@@ -53,7 +53,7 @@ class Item:
         events = self.events
         if not events & ~_PRIVATE:
             return False
-        if type(key) is int and not key & (events | ALWAYS):
+        if type(key) is int and not key & events:
             return False
         ep = self.ep
         ep.ready[self] = None
@@ -74,7 +74,7 @@ class Item:
         """Return the events that hold now and are asked for (ep_item_poll)."""
         file = self.file
         bits = file.poll_nested(t, depth + 1) if isinstance(file, EpollFile) else file.poll(t)
-        return bits & (self.events | ALWAYS) if self.events & ~_PRIVATE else 0
+        return bits & self.events
 
 
 class EpollFile(AnonFile):
@@ -105,6 +105,7 @@ class EpollFile(AnonFile):
                 raise Errno.EINVAL
         if op == EPOLL_CTL_ADD and isinstance(file, EpollFile):
             self._check_loop(file)
+        events |= ALWAYS
         item = self.items.get((file, fd))
         if op == EPOLL_CTL_ADD:
             if item is not None:

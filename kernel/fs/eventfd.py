@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kernel.errno import Errno
 from kernel.fs.anon import AnonFile
 from kernel.fs.file import O_RDWR, POLLERR, POLLIN, POLLOUT
-from kernel.waitqueue import Blocking, WaitQueue
+from kernel.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -25,7 +25,6 @@ class EventFd(AnonFile):
     NAME = b"[eventfd]"
     READ_WCHAN = "eventfd_read"
     WRITE_WCHAN = "eventfd_write"
-    SHORT_WRITES = True
 
     def __init__(self, count: int, semaphore: bool, flags: int) -> None:
         super().__init__(O_RDWR | flags)
@@ -46,10 +45,10 @@ class EventFd(AnonFile):
         return _U64.pack(taken)
 
     def write(self, t: Thread, data: bytes) -> int:
-        """Add; EINVAL for fewer than 8 bytes or 2**64-1, EAGAIN if the sum would exceed 2**64-2."""
-        if len(data) < 8:
+        """Add; EINVAL for other than 8 bytes or 2**64-1, EAGAIN if the sum would exceed 2**64-2."""
+        if len(data) != 8:
             raise Errno.EINVAL
-        value = _U64.unpack_from(data)[0]
+        value = _U64.unpack(data)[0]
         if value == ULLONG_MAX:
             raise Errno.EINVAL
         if self.count + value >= ULLONG_MAX:
@@ -57,10 +56,6 @@ class EventFd(AnonFile):
         self.count += value
         self.wait.wake_all(POLLIN)
         return 8
-
-    def write_sleeping(self, t: Thread, data: bytes) -> Blocking[int]:
-        """One addition, however long the buffer."""
-        return super().write_sleeping(t, data[:8] if len(data) >= 8 else data)
 
     def poll(self, t: Thread) -> int:
         mask = 0

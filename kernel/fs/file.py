@@ -101,8 +101,6 @@ class File:
 
     READ_WCHAN = "read"
     WRITE_WCHAN = "write"
-    SHORT_WRITES = False
-    """A short count of ``write`` is an answer, not a lack of room: a sleeping write does not go on (eventfd)."""
 
     def __init__(self, flags: int) -> None:
         self.flags = flags

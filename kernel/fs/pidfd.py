@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_SYS_PTRACE
+from kernel.errno import Errno
 from kernel.fs.anon import AnonFile
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC, O_NONBLOCK, O_RDWR, POLLHUP, POLLIN, POLLRDNORM
@@ -39,6 +40,9 @@ class PidFd(AnonFile):
         self.pid = pid
         self.process: Process | None = None
         """Remembered from the first look, so that waiters stay on its queue until it is reaped."""
+
+    def lseek(self, t: Thread, offset: int, whence: int) -> int:
+        raise Errno.ESPIPE
 
     def poll(self, t: Thread) -> int:
         # Readable only when no thread is left, and hung up once the zombie is reaped (pidfd_poll).

@@ -29,7 +29,6 @@ from kernel.fs.pipe import FIONREAD
 from kernel.fs.socket import (
     AF_UNIX,
     AF_UNSPEC,
-    MSG_EOR,
     MSG_NOSIGNAL,
     MSG_OOB,
     MSG_PEEK,
@@ -129,6 +128,9 @@ class UnixSocket(Socket):
         names = self.names
         if path == b"" and len(self.address) > 2:
             return
+        if path[:1] != b"\0" and path and self._exists(t, path.split(b"\0", 1)[0]):
+            # Found out before the socket is looked at (unix_bind_bsd).
+            raise Errno.EADDRINUSE
         if len(self.address) > 2:
             raise Errno.EINVAL
         if path == b"":
@@ -148,6 +150,14 @@ class UnixSocket(Socket):
         names.by_inode[inode] = self
         self.inode_bound = inode
         self.address = FAMILY + path + b"\0"
+
+    @staticmethod
+    def _exists(t: Thread, path: bytes) -> bool:
+        try:
+            lookup(t, AT_FDCWD, path, follow=False)
+        except Errno.ENOENT:
+            return False
+        return True
 
     def _find(self, t: Thread, address: bytes) -> UnixSocket:
         """Return the socket of a name (unix_find_other).  ECONNREFUSED, EPROTOTYPE, errors of the path walk."""
@@ -336,10 +346,7 @@ class UnixSocket(Socket):
         else:
             self.messages.popleft()
             self._received(message)
-        told = MSG_TRUNC if length > size else 0
-        if self.kind != SOCK_DGRAM:
-            told |= MSG_EOR
-        return Received(message.data[:size], message.address, ancillary, told, length)
+        return Received(message.data[:size], message.address, ancillary, MSG_TRUNC if length > size else 0, length)
 
     def _receive_stream(self, size: int, flags: int) -> Received:
         parts: list[bytes] = []
@@ -448,7 +455,7 @@ class UnixSocket(Socket):
 
     def ioctl(self, t: Thread, command: int, argument: int) -> int:
         if command == SIOCINQ:
-            if self.kind == SOCK_STREAM:
+            if self.kind != SOCK_DGRAM:
                 value = sum(len(message.data) - message.offset for message in self.messages)
             else:
                 value = len(self.messages[0].data) if self.messages else 0
