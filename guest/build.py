@@ -1,9 +1,9 @@
 """Build guest programs on demand: static binaries, one flavour per C library, kept in a cache directory.
 
-musl is built by ``zig cc`` from the ``ziglang`` package, which carries its own libc and cross-compiles on any host, so programs
-can be had where there is no C compiler at all.  glibc is built by the host's gcc where ``libc.a`` is installed.  A binary's name in the
-cache holds a hash of all that went into it (sources, flags, compiler version): a binary found there is the right one.  Nothing
-built is ever committed.
+musl is built by ``zig cc`` from the ``ziglang`` package, which carries its own libc and cross-compiles on any host, so
+programs can be had where there is no C compiler at all.  glibc is built by the host's gcc where ``libc.a`` is installed.
+A binary's name in the cache holds a hash of all that went into it (sources, flags, compiler version): a binary found there is the
+right one.  Nothing built is ever committed.
 
     python -m guest.build [--libc musl|glibc] [NAME...]
 """
@@ -60,6 +60,16 @@ def compiler(libc: str) -> tuple[str, ...]:
             raise BuildError("glibc programs need the static C library (Debian: libc6-dev)")
         return (gcc, *GLIBC_FLAGS)
     raise ValueError(f"unknown C library {libc!r}")
+
+
+@cache
+def compiler_missing(libc: str) -> str:
+    """Return why nothing can be built for ``libc``, or an empty string."""
+    try:
+        compiler(libc)
+    except BuildError as error:
+        return str(error)
+    return ""
 
 
 @cache

@@ -12,7 +12,9 @@ shows whether the programs are deterministic on this host.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -23,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from guest.build import BuildError, build
+from guest.build import BuildError, build, compiler_missing
 from guest.catalog import LIBCS, Program, programs
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/", "LANG": "C", "GUEST": "yes"}
@@ -66,13 +68,22 @@ def run_native(
         except subprocess.TimeoutExpired as error:
             raise Timeout(f"{argv[0]}: no end after {timeout} s") from error
         finally:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
     code = process.returncode
     return Outcome(128 - code if code < 0 else code, stdout, stderr)
+
+
+def skip_reason(program: Program, libc: str) -> str:
+    """Return why ``program`` cannot be run natively here as it is meant to be, or an empty string."""
+    if missing := compiler_missing(libc):
+        return missing
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
+        return "no x86-64 Linux host to compare with"
+    if "root" in program.needs and os.geteuid() != 0:
+        return "the native run needs root"
+    return ""
 
 
 def run_program(program: Program, libc: str = "musl", *, stdin: bytes = b"", prefix: Sequence[str] = ()) -> Outcome:

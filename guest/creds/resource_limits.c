@@ -86,10 +86,10 @@ int main(void)
     }));
     child = FORK(pause());
     limit = (struct rlimit){7, 8};
-    TRY(prlimit_(child, RLIMIT_NICE, &limit, NULL));
-    TRY(prlimit_(child, RLIMIT_NICE, NULL, &old));
+    TRY(prlimit_(child, RLIMIT_NOFILE, &limit, NULL));
+    TRY(prlimit_(child, RLIMIT_NOFILE, NULL, &old));
     out("%lu %lu\n", (unsigned long)old.rlim_cur, (unsigned long)old.rlim_max);
-    TRY(prlimit_(999999, RLIMIT_NICE, NULL, &old));
+    TRY(prlimit_(999999, RLIMIT_NOFILE, NULL, &old));
     kill(child, SIGKILL);
     reap(child);
     return 0;

@@ -15,6 +15,7 @@ static void *body(void *argument)
         if (pthread_create(&thread, &attributes, body, NULL))
             sched_yield();
     }
+    return NULL;
 }
 
 int main(void)
