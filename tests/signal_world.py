@@ -138,6 +138,8 @@ class World:
             sigqueue_counts={},
             watch=SimpleNamespace(
                 signal=lambda t, info: self.delivered.append((t, info.signo)),
+                ignored=lambda t, info: None,
+                stopped=lambda t, signo: None,
                 exited=lambda t, status: self.exited.append((t, status)),
             ),
             random=random.Random(0),

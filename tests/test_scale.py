@@ -12,8 +12,8 @@ import pytest
 
 import tgid
 from guest import build
+from kernel.kernel import Watch
 from kernel.task import Thread
-from tgid.machine import Machine
 
 ENV = {"PATH": "/usr/bin:/bin"}
 
@@ -26,17 +26,13 @@ def program(name: str) -> str:
         pytest.skip(str(error))
 
 
-class PeakWatch:
+class PeakWatch(Watch):
     """Notes how many tasks and frames were in use when most tasks were alive, and how many frames before the first child."""
 
     def __init__(self) -> None:
-        self.machine: Machine | None = None
         self.first_frames = 0
         self.tasks = 0
         self.frames = 0
-
-    def syscall_enter(self, t: Thread, number: int, args: tuple[int, ...]) -> None:
-        """Not needed."""
 
     def syscall_exit(self, t: Thread, number: int, args: tuple[int, ...], result: object) -> None:
         memory = t.kernel.memory
@@ -45,18 +41,6 @@ class PeakWatch:
             self.first_frames = used
         if t.kernel.tasks >= self.tasks:
             self.tasks, self.frames = t.kernel.tasks, used
-
-    def signal(self, t: Thread, info: object) -> None:
-        """Not needed."""
-
-    def cloned(self, t: Thread, child: Thread) -> None:
-        """Not needed."""
-
-    def execed(self, t: Thread, path: bytes) -> None:
-        """Not needed."""
-
-    def exited(self, t: Thread, status: int) -> None:
-        """Not needed."""
 
 
 @pytest.mark.slow
