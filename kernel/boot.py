@@ -25,7 +25,7 @@ from kernel.rlimit import Rlimits
 from kernel.sched_params import SchedParams
 from kernel.session import change_pgrp, setsid
 from kernel.signal import SIG_IGN, SIGCHLD, SIGINT, SIGQUIT, SigAction, SigAltStack, SigHand
-from kernel.task import Process, Thread
+from kernel.task import WORK_TRACE, Process, Thread
 from kernel.wait import P_ALL, WALL, WEXITED, Report, WaitOptions, do_wait
 from kernel.waitqueue import Blocking
 
@@ -177,6 +177,8 @@ def start(
     if tty is not None:
         attach_terminal(launcher.process, program.process, tty)
     program.files = open_stdio(program)
+    if kernel.watch is not None:
+        program.work |= WORK_TRACE
     program.kstack = _main_of_program(program, launch, (cwd, cwd_required), paths, argv, envp)
     launch.process = program.process
     launch.pid = program.tid

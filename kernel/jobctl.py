@@ -154,6 +154,9 @@ def do_signal_stop(t: Thread, signo: int) -> Blocking[bool]:
             t.state = RUNNING
             yield Block("do_signal_stop", deadline=t.kernel.clock.monotonic(), state=UNINTERRUPTIBLE)
             return True
+    watch = t.kernel.watch
+    if watch is not None:
+        watch.stopped(t, process.group_exit_code)
     # Nothing wakes this queue: SIGCONT and SIGKILL wake the thread itself.
     yield Block("do_signal_stop", WaitQueue(), state=KILLABLE, who=lambda: "SIGCONT or SIGKILL")
     return True

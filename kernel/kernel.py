@@ -75,6 +75,12 @@ class Watch(Protocol):
     def signal(self, t: Thread, info: object) -> None:
         """A signal is about to be delivered to ``t``."""
 
+    def ignored(self, t: Thread, info: object) -> None:
+        """A signal for ``t`` is dropped, because its action is to do nothing."""
+
+    def stopped(self, t: Thread, signo: int) -> None:
+        """``t`` stops with its process because of stop signal ``signo``."""
+
     def cloned(self, t: Thread, child: Thread) -> None:
         """``t`` made ``child``."""
 

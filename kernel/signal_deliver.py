@@ -131,11 +131,11 @@ def get_signal(t: Thread) -> Blocking[KSignal | None]:
             info = reported
         signo = info.signo
         action = actions[signo]
-        if action.handler == SIG_IGN:
-            continue
         watch = t.kernel.watch
         if watch is not None:
             watch.signal(t, info)
+        if action.handler == SIG_IGN:
+            continue
         if action.handler != SIG_DFL:
             if action.flags & SA_RESETHAND:
                 actions[signo] = action._replace(handler=SIG_DFL)

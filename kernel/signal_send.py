@@ -118,6 +118,13 @@ def _prepare(t: Thread, signo: int, force: bool) -> bool:
     return not signal_ignored(t, signo, force)
 
 
+def _report_ignored(t: Thread, info: SigInfo) -> None:
+    """Tell who watches of a signal that was dropped."""
+    watch = t.kernel.watch
+    if watch is not None and not t.process.group_exit and not t.exiting:
+        watch.ignored(t, info)
+
+
 def _continue(process: Process) -> None:
     """SIGCONT was generated: it continues a stopped process even if it is blocked, ignored or caught.
 
@@ -159,6 +166,7 @@ def send_signal(target: Thread, info: SigInfo, group: bool, force: bool = False)
     t = process.rep if group else target
     signo = info.signo
     if not _prepare(t, signo, force or info.code == SI_KERNEL):
+        _report_ignored(t, info)
         return
     pending = process.shared_pending if group else t.pending
     if signo < SIGRTMIN and pending.mask >> (signo - 1) & 1:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
 from syscalls.numbers import NAMES
-from syscalls.table import Table
 
 _CLASSES: dict[str, str] = {
     "process": (
@@ -57,14 +58,24 @@ _CLASSES["%stat"] = "stat lstat fstat newfstatat statx"
 _NUMBERS = {name: number for number, name in NAMES.items()}
 
 
-def members(word: str, calls: Table) -> set[int]:
-    """Return the numbers of a ``%class`` or of one named call.  Raises ValueError for an unknown one."""
+def members(word: str) -> set[int]:
+    """Return the numbers of the calls a word of ``-e trace=`` stands for: a name, ``?name`` (it need not exist), ``%class``, or
+    ``/regex`` matched anywhere in the name.  Raises ValueError with a sentence for the user."""
     if word.startswith("%"):
         names = _CLASSES.get(word[1:]) or _CLASSES.get(word)
         if names is None:
             known = ", ".join("%" + name for name in sorted(_CLASSES) if not name.startswith("%"))
             raise ValueError(f"unknown class {word!r}; there are {known}")
         return {_NUMBERS[name] for name in names.split() if name in _NUMBERS}
-    if word in _NUMBERS:
-        return {_NUMBERS[word]}
+    if word.startswith("/"):
+        try:
+            pattern = re.compile(word[1:])
+        except re.error as error:
+            raise ValueError(f"{word}: {error}") from None
+        return {number for name, number in _NUMBERS.items() if pattern.search(name)}
+    name = word.removeprefix("?")
+    if name in _NUMBERS:
+        return {_NUMBERS[name]}
+    if name != word:
+        return set()
     raise ValueError(f"unknown system call {word!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Annotated
 
 from kernel import cred_change
 from kernel.cred import CAP_SETGID, NGROUPS_MAX
@@ -10,7 +11,14 @@ from kernel.errno import Errno
 from kernel.pid import ns_of
 from kernel.task import Thread
 from syscalls.table import syscall
-from syscalls.types import Address, Gid, Int, Uid
+from syscalls.types import Gid, Int, Uid, custom, in_struct, out_struct
+
+IdOut = Annotated[int, out_struct("uint")]
+GroupsIn = Annotated[int, custom("group_list")]
+GroupsOut = Annotated[int, custom("group_list", out=True)]
+CapHeader = Annotated[int, in_struct("cap_header")]
+CapsIn = Annotated[int, custom("cap_sets")]
+CapsOut = Annotated[int, custom("cap_sets", out=True)]
 
 
 @syscall(102)
@@ -93,19 +101,19 @@ def _write_ids(t: Thread, addresses: tuple[int, int, int], ids: tuple[int, int, 
 
 
 @syscall(118)
-def getresuid(t: Thread, ruid: Address, euid: Address, suid: Address) -> int:
+def getresuid(t: Thread, ruid: IdOut, euid: IdOut, suid: IdOut) -> int:
     """getresuid(2)."""
     return _write_ids(t, (ruid, euid, suid), (t.cred.uid, t.cred.euid, t.cred.suid))
 
 
 @syscall(120)
-def getresgid(t: Thread, rgid: Address, egid: Address, sgid: Address) -> int:
+def getresgid(t: Thread, rgid: IdOut, egid: IdOut, sgid: IdOut) -> int:
     """getresgid(2)."""
     return _write_ids(t, (rgid, egid, sgid), (t.cred.gid, t.cred.egid, t.cred.sgid))
 
 
 @syscall(115)
-def getgroups(t: Thread, size: Int, groups: Address) -> int:
+def getgroups(t: Thread, size: Int, groups: GroupsOut) -> int:
     """getgroups(2).  EINVAL if the list does not fit; size 0 only counts."""
     if size < 0:
         raise Errno.EINVAL
@@ -119,7 +127,7 @@ def getgroups(t: Thread, size: Int, groups: Address) -> int:
 
 
 @syscall(116)
-def setgroups(t: Thread, size: Int, groups: Address) -> int:
+def setgroups(t: Thread, size: Int, groups: GroupsIn) -> int:
     """setgroups(2)."""
     if not t.cred.capable(CAP_SETGID):
         raise Errno.EPERM
@@ -147,7 +155,7 @@ def _read_header(t: Thread, header: int) -> tuple[int, int]:
 
 
 @syscall(125)
-def capget(t: Thread, header: Address, data: Address) -> int:
+def capget(t: Thread, header: CapHeader, data: CapsOut) -> int:
     """capget(2).  An unknown version is EINVAL, or 0 if only the version was asked for (data NULL)."""
     assert t.mm is not None
     words, pid = _read_header(t, header)
@@ -171,7 +179,7 @@ def capget(t: Thread, header: Address, data: Address) -> int:
 
 
 @syscall(126)
-def capset(t: Thread, header: Address, data: Address) -> int:
+def capset(t: Thread, header: CapHeader, data: CapsIn) -> int:
     """capset(2): only for the calling thread."""
     assert t.mm is not None
     words, pid = _read_header(t, header)

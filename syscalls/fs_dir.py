@@ -10,14 +10,14 @@ from kernel.fs import attr, dirops
 from kernel.fs.mount import Path as Place
 from kernel.fs.path import AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, lookup
 from syscalls.table import syscall
-from syscalls.types import DirFd, Fd, Gid, Mode, Path, PathPtr, Uid, custom, flags, get_name, in_struct
+from syscalls.types import DirFd, Fd, FileMode, Gid, Mode, Path, PathPtr, Uid, custom, flags, get_name, in_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread
 
 AtFlags = Annotated[int, flags("at")]
-UnlinkFlags = Annotated[int, flags("unlinkat")]
-LinkFlags = Annotated[int, flags("linkat")]
+UnlinkFlags = Annotated[int, flags("at")]
+LinkFlags = Annotated[int, flags("at")]
 RenameFlags = Annotated[int, flags("renameat2", "({} & 0xffffffff)")]
 Device = Annotated[int, custom("device", "({} & 0xffffffff)")]
 Times = Annotated[int, custom("timespecs")]
@@ -41,13 +41,13 @@ def mkdirat(t: Thread, dirfd: DirFd, path: Path, mode: Mode) -> None:
 
 
 @syscall(133)
-def mknod(t: Thread, path: Path, mode: Mode, dev: Device) -> None:
+def mknod(t: Thread, path: Path, mode: FileMode, dev: Device) -> None:
     """mknod(2)."""
     dirops.mknod(t, AT_FDCWD, path, mode, dev)
 
 
 @syscall(259)
-def mknodat(t: Thread, dirfd: DirFd, path: Path, mode: Mode, dev: Device) -> None:
+def mknodat(t: Thread, dirfd: DirFd, path: Path, mode: FileMode, dev: Device) -> None:
     """mknodat(2)."""
     dirops.mknod(t, dirfd, path, mode, dev)
 

@@ -42,7 +42,7 @@ from kernel.pid import ns_of, tgid_in
 from kernel.rlimit import RLIMIT_NOFILE
 from syscalls.structs import Struct
 from syscalls.table import syscall
-from syscalls.types import Fd, custom, enum
+from syscalls.types import Fd, custom, enum, flags
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 FcntlCommand = Annotated[int, enum("fcntl", "({} & 0xffffffff)")]
 FcntlArgument = Annotated[int, custom("fcntl_arg")]
-FlockOperation = Annotated[int, enum("flock")]
+FlockOperation = Annotated[int, flags("flock")]
 IoctlCommand = Annotated[int, custom("ioctl_cmd", "({} & 0xffffffff)")]
 IoctlArgument = Annotated[int, custom("ioctl_arg")]
 

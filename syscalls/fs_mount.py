@@ -33,7 +33,7 @@ def _string(t: Thread, address: int) -> bytes:
 
 
 @syscall(165)
-def mount(t: Thread, source: CString, target: Path, filesystemtype: CString, mountflags: MountFlags, data: Address) -> None:
+def mount(t: Thread, source: CString, target: Path, filesystemtype: CString, mountflags: MountFlags, data: CString) -> None:
     """mount(2): tmpfs, proc, bind, move, remount and the propagation flags (all mounts are private)."""
     kind = _string(t, filesystemtype)
     origin = _string(t, source)

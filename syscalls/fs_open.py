@@ -20,13 +20,14 @@ from kernel.fs.path import (
 from kernel.rlimit import RLIMIT_NOFILE
 from syscalls.structs import Struct
 from syscalls.table import syscall
-from syscalls.types import CString, DirFd, Fd, Mode, Path, Size, UInt, flags, in_struct
+from syscalls.types import CreateMode, CString, DirFd, Fd, Mode, Path, Size, UInt, flags, in_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread
     from kernel.waitqueue import Blocking
 
 OpenFlags = Annotated[int, flags("open")]
+DupFlags = Annotated[int, flags("open_bits")]
 CloseRangeFlags = Annotated[int, flags("close_range", "({} & 0xffffffff)")]
 MemfdFlags = Annotated[int, flags("memfd", "({} & 0xffffffff)")]
 How = Annotated[int, in_struct("open_how")]
@@ -53,13 +54,13 @@ def _open_slow(t: Thread, waiting: Blocking[File], bits: int) -> Blocking[int]:
 
 
 @syscall(2)
-def open_(t: Thread, path: Path, flags: OpenFlags, mode: Mode) -> int | Blocking[int]:
+def open_(t: Thread, path: Path, flags: OpenFlags, mode: CreateMode) -> int | Blocking[int]:
     """open(2)."""
     return _do_open(t, AT_FDCWD, path, check_how(flags, mode))
 
 
 @syscall(257)
-def openat(t: Thread, dirfd: DirFd, path: Path, flags: OpenFlags, mode: Mode) -> int | Blocking[int]:
+def openat(t: Thread, dirfd: DirFd, path: Path, flags: OpenFlags, mode: CreateMode) -> int | Blocking[int]:
     """openat(2)."""
     return _do_open(t, dirfd, path, check_how(flags, mode))
 
@@ -138,7 +139,7 @@ def dup2(t: Thread, oldfd: Fd, newfd: Fd) -> int:
 
 
 @syscall(292)
-def dup3(t: Thread, oldfd: Fd, newfd: Fd, flags: OpenFlags) -> int:
+def dup3(t: Thread, oldfd: Fd, newfd: Fd, flags: DupFlags) -> int:
     """dup3(2): dup2 with O_CLOEXEC; equal descriptors are an error."""
     if flags & ~O_CLOEXEC or oldfd == newfd:
         raise Errno.EINVAL

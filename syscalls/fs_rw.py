@@ -19,7 +19,7 @@ from kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
 from kernel.signal import SIGXFSZ
 from kernel.signal_send import send_sig_self
 from syscalls.table import syscall
-from syscalls.types import Address, Fd, InBuf, Int, Long, Offset, OutBuf, Path, Size, custom, enum, flags
+from syscalls.types import Fd, InBuf, Int, Long, Offset, OutBuf, Path, Size, Unused, custom, enum, flags, in_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread

@@ -26,7 +26,7 @@ from kernel.fs.path import (
 )
 from syscalls.structs import Struct
 from syscalls.table import syscall
-from syscalls.types import DirFd, Fd, Int, OutBuf, Path, PathPtr, Size, UInt, custom, flags, get_name, out_struct
+from syscalls.types import DirFd, Fd, Int, Path, PathPtr, Size, UInt, custom, flags, get_name, out_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -36,6 +36,9 @@ StatBuf = Annotated[int, out_struct("stat")]
 StatxBuf = Annotated[int, out_struct("statx")]
 StatxMask = Annotated[int, flags("statx_mask", "({} & 0xffffffff)")]
 StatfsBuf = Annotated[int, out_struct("statfs")]
+StatxFlags = Annotated[int, custom("statx_flags", "((({} & 0xffffffff) ^ 0x80000000) - 0x80000000)")]
+OutName = Annotated[int, custom("outname", out=True)]
+AccessFlags = Annotated[int, flags("at_access")]
 AccessMode = Annotated[int, flags("access")]
 Dirents = Annotated[int, custom("dirents", out=True)]
 LinkText = Annotated[int, custom("outpath", out=True)]
@@ -123,7 +126,7 @@ def newfstatat(t: Thread, dirfd: DirFd, path: PathPtr, statbuf: StatBuf, flags: 
 
 
 @syscall(332)
-def statx(t: Thread, dirfd: DirFd, path: PathPtr, flags: AtFlags, mask: StatxMask, buffer: StatxBuf) -> None:
+def statx(t: Thread, dirfd: DirFd, path: PathPtr, flags: StatxFlags, mask: StatxMask, buffer: StatxBuf) -> None:
     """statx(2)."""
     if mask & STATX_RESERVED or flags & 0x6000 == 0x6000 or flags & ~0x7900:
         raise Errno.EINVAL
@@ -238,7 +241,7 @@ def faccessat(t: Thread, dirfd: DirFd, path: Path, mode: AccessMode) -> None:
 
 
 @syscall(439)
-def faccessat2(t: Thread, dirfd: DirFd, path: Path, mode: AccessMode, flags: AtFlags) -> None:
+def faccessat2(t: Thread, dirfd: DirFd, path: Path, mode: AccessMode, flags: AccessFlags) -> None:
     """faccessat2(2)."""
     _access(t, dirfd, path, mode, flags)
 
@@ -305,7 +308,7 @@ def _getdents(t: Thread, fd: int, buffer: int, count: int, old: bool) -> int:
 
 
 @syscall(79)
-def getcwd(t: Thread, buf: OutBuf, size: Size) -> int:
+def getcwd(t: Thread, buf: OutName, size: Size) -> int:
     """getcwd(2): returns the length with the NUL.  ENOENT if the directory is gone, ERANGE if it does not fit."""
     name, reached = path_name(current_directory(t), t.fs.root)
     if not reached:

@@ -18,7 +18,7 @@ from kernel.timeout import Timeout
 from kernel.waitqueue import Blocking
 from syscalls.table import syscall
 from syscalls.time_args import timespec_ns
-from syscalls.types import Address, Int, Pid, Size, UInt, ULong, custom, enum, flags, in_struct
+from syscalls.types import Address, Int, Pid, Size, UInt, ULong, custom, enum, flags, in_struct, out_struct
 
 (
     FUTEX_WAIT,
@@ -53,6 +53,9 @@ _WAITV = Layout("<QQII")
 
 FutexOp = Annotated[int, custom("futex_op", "((({} & 0xffffffff) ^ 0x80000000) - 0x80000000)")]
 Timespec = Annotated[int, in_struct("timespec")]
+Waiters = Annotated[int, custom("futex_waiters")]
+PointerOut = Annotated[int, out_struct("pointer")]
+SizeOut = Annotated[int, out_struct("size_t")]
 Futex2Flags = Annotated[int, flags("futex2", "({} & 0xffffffff)")]
 ClockId = Annotated[int, enum("clock")]
 
@@ -137,7 +140,7 @@ def _read_waitv(t: Thread, address: int, count: int) -> list[plain.WaitEntry]:
 
 @syscall(449)
 def futex_waitv(
-    t: Thread, waiters: Address, nr_futexes: UInt, flag_bits: UInt, timeout: Timespec, clockid: ClockId
+    t: Thread, waiters: Waiters, nr_futexes: UInt, flag_bits: UInt, timeout: Timespec, clockid: ClockId
 ) -> Blocking[int]:
     """futex_waitv(2)."""
     if flag_bits or not 0 < nr_futexes <= FUTEX_WAITV_MAX or not waiters:
@@ -168,7 +171,7 @@ def futex_wait(
 
 
 @syscall(456)
-def futex_requeue(t: Thread, waiters: Address, flag_bits: UInt, nr_wake: Int, nr_requeue: Int) -> int:
+def futex_requeue(t: Thread, waiters: Waiters, flag_bits: UInt, nr_wake: Int, nr_requeue: Int) -> int:
     """futex_requeue(2) of Linux 6.7: as FUTEX_CMP_REQUEUE, source and target in a ``struct futex_waitv[2]``."""
     if flag_bits or not waiters:
         raise Errno.EINVAL
@@ -186,7 +189,7 @@ def set_robust_list(t: Thread, head: Address, length: Size) -> int:
 
 
 @syscall(274)
-def get_robust_list(t: Thread, pid: Pid, head_ptr: Address, length_ptr: Address) -> int:
+def get_robust_list(t: Thread, pid: Pid, head_ptr: PointerOut, length_ptr: SizeOut) -> int:
     """get_robust_list(2).  ESRCH; EPERM for a thread the caller may not ptrace."""
     target: Thread | None = t
     if pid:

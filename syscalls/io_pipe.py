@@ -20,7 +20,7 @@ from kernel.fs.splice import (
     vmsplice_out,
 )
 from syscalls.table import syscall
-from syscalls.types import Fd, Size, custom, flags
+from syscalls.types import Fd, Size, custom, flags, in_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread

@@ -25,7 +25,7 @@ from kernel.mm.mremap import remap_file_pages as do_remap_file_pages
 from kernel.mm.oom import reap
 from kernel.pid import ns_of
 from syscalls.table import syscall
-from syscalls.types import Address, Fd, Int, OutBuf, Pid, Size, UInt, ULong, enum, flags
+from syscalls.types import Address, Fd, Hex, Int, Pid, Size, UInt, ULong, custom, enum, flags
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
@@ -38,6 +38,10 @@ MsyncFlags = Annotated[int, flags("msync")]
 MlockFlags = Annotated[int, flags("mlock2")]
 MlockallFlags = Annotated[int, flags("mlockall")]
 Advice = Annotated[int, enum("madvise")]
+Residency = Annotated[int, custom("residency", out=True)]
+VectorIn = Annotated[int, custom("iovec_in")]
+VectorOut = Annotated[int, custom("iovec_out", out=True)]
+VectorBare = Annotated[int, custom("iovec_bare")]
 PolicyMode = Annotated[int, enum("mpol")]
 
 _HUGE_SIZES = (0, 21, 30)
@@ -53,7 +57,7 @@ def memory(t: Thread) -> AddressSpace:
 
 # -- mappings ----------------------------------------------------------------------------------------------------------
 @syscall(9)
-def mmap(t: Thread, addr: Address, length: Size, prot: Prot, flags: MapFlags, fd: Fd, offset: Address) -> int:
+def mmap(t: Thread, addr: Address, length: Size, prot: Prot, flags: MapFlags, fd: Fd, offset: Hex) -> int:
     """mmap(2).  There are no huge pages: ENOMEM for MAP_HUGETLB, EINVAL for sizes the processor does not know."""
     if offset & PAGE_MASK:
         raise Errno.EINVAL
@@ -115,10 +119,12 @@ def msync(t: Thread, addr: Address, length: Size, flags: MsyncFlags) -> int:
 
 
 @syscall(27)
-def mincore(t: Thread, addr: Address, length: Size, vec: OutBuf) -> int:
+def mincore(t: Thread, addr: Address, length: Size, vec: Residency) -> int:
     """mincore(2)."""
     mm = memory(t)
-    mm.write(vec, do_mincore(mm, addr, length))
+    for part in do_mincore(mm, addr, length):
+        mm.write(vec, part)
+        vec += len(part)
     return 0
 
 
@@ -269,7 +275,7 @@ def _process_vm(t: Thread, pid: int, local: int, local_count: int, remote_: int,
 
 
 @syscall(310)
-def process_vm_readv(t: Thread, pid: Pid, lvec: Address, liovcnt: ULong, rvec: Address, riovcnt: ULong, flags: ULong) -> int:
+def process_vm_readv(t: Thread, pid: Pid, lvec: VectorOut, liovcnt: ULong, rvec: VectorBare, riovcnt: ULong, flags: ULong) -> int:
     """process_vm_readv(2)."""
     if flags:
         raise Errno.EINVAL
@@ -277,7 +283,7 @@ def process_vm_readv(t: Thread, pid: Pid, lvec: Address, liovcnt: ULong, rvec: A
 
 
 @syscall(311)
-def process_vm_writev(t: Thread, pid: Pid, lvec: Address, liovcnt: ULong, rvec: Address, riovcnt: ULong, flags: ULong) -> int:
+def process_vm_writev(t: Thread, pid: Pid, lvec: VectorIn, liovcnt: ULong, rvec: VectorBare, riovcnt: ULong, flags: ULong) -> int:
     """process_vm_writev(2)."""
     if flags:
         raise Errno.EINVAL
@@ -296,7 +302,7 @@ def _pidfd_process(t: Thread, fd: int) -> Process:
 
 
 @syscall(440)
-def process_madvise(t: Thread, pidfd: Fd, vector: Address, count: ULong, advice: Advice, flags: UInt) -> int:
+def process_madvise(t: Thread, pidfd: Fd, vector: VectorBare, count: ULong, advice: Advice, flags: UInt) -> int:
     """process_madvise(2): returns how many bytes were advised about."""
     if flags:
         raise Errno.EINVAL

@@ -17,7 +17,7 @@ from kernel.task import Thread
 from kernel.utsname import NEW_UTS_LEN
 from kernel.waitqueue import Blocking
 from syscalls.table import syscall
-from syscalls.types import Address, InBuf, Int, OutBuf, Pid, Size, UInt, ULong, custom, enum, flags, out_struct
+from syscalls.types import Address, Hex32, InBuf, Int, OutBuf, Pid, Size, UInt, ULong, custom, enum, flags, out_struct
 
 
 @syscall(63)
@@ -67,8 +67,11 @@ GRND_INSECURE = 4
 _INT_MAX = 0x7FFFFFFF
 
 
+RandomBytes = Annotated[int, custom("random_bytes", out=True)]
+
+
 @syscall(318)
-def getrandom(t: Thread, buf: OutBuf, count: Size, flag_bits: Annotated[int, flags("getrandom")]) -> int:
+def getrandom(t: Thread, buf: RandomBytes, count: Size, flag_bits: Annotated[int, flags("getrandom")]) -> int:
     """getrandom(2): from the machine's one seed; never blocks.  A bad page gives a short count, EFAULT for none."""
     if flag_bits & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) or flag_bits & 6 == 6:
         raise Errno.EINVAL
@@ -86,12 +89,8 @@ def getrandom(t: Thread, buf: OutBuf, count: Size, flag_bits: Annotated[int, fla
     return done
 
 
-RseqFlags = Annotated[int, flags("rseq")]
-RseqSignature = Annotated[int, custom("hex32", "({} & 0xffffffff)")]
-
-
 @syscall(334)
-def rseq(t: Thread, area: Address, length: UInt, flag_bits: RseqFlags, signature: RseqSignature) -> int:
+def rseq(t: Thread, area: Address, length: UInt, flag_bits: Hex32, signature: Hex32) -> int:
     """rseq(2)."""
     restartable.register(t, area, length, flag_bits, signature)
     return 0
@@ -180,8 +179,12 @@ _STOPS = (0xCDEF0123, 0x4321FEDC)
 _CAD = (0x89ABCDEF, 0)
 
 
+Magic1 = Annotated[int, enum("reboot_magic1", "({} & 0xffffffff)")]
+Magic2 = Annotated[int, enum("reboot_magic2", "({} & 0xffffffff)")]
+
+
 @syscall(169)
-def reboot(t: Thread, magic1: UInt, magic2: UInt, command: Annotated[int, enum("reboot")], arg: Address) -> int | Blocking[int]:
+def reboot(t: Thread, magic1: Magic1, magic2: Magic2, command: Annotated[int, enum("reboot")], arg: Address) -> int | Blocking[int]:
     """reboot(2).  In a pid namespace it ends that namespace's init by SIGHUP or SIGINT; the machine itself cannot be
     restarted from inside, which is told as EPERM."""
     if not t.cred.capable(CAP_SYS_BOOT):

@@ -59,6 +59,7 @@ from syscalls.types import Address, DirFd, Fd, Int, Path, Pid, ULong, custom, en
 
 CloneFlags = Annotated[int, flags("clone", "{}")]
 StringArray = Annotated[int, custom("strings")]
+Environment = Annotated[int, custom("environment")]
 WaitStatus = Annotated[int, custom("wait_status", out=True)]
 WaitFlags = Annotated[int, flags("wait")]
 
@@ -271,7 +272,7 @@ def _strings(t: Thread, address: int) -> list[bytes]:
 
 
 @syscall(59)
-def execve(t: Thread, pathname: Path, argv: StringArray, envp: StringArray) -> Blocking[int]:
+def execve(t: Thread, pathname: Path, argv: StringArray, envp: Environment) -> Blocking[int]:
     """execve(2)."""
     return do_execve(t, AT_FDCWD, pathname, _strings(t, argv), _strings(t, envp))
 
@@ -282,7 +283,7 @@ def execveat(
     dirfd: DirFd,
     pathname: Annotated[int, custom("path")],
     argv: StringArray,
-    envp: StringArray,
+    envp: Environment,
     at_flags: Annotated[int, flags("at")],
 ) -> Blocking[int]:
     """execveat(2); with AT_EMPTY_PATH the file is ``dirfd`` itself."""
@@ -328,7 +329,7 @@ _UNSHARE = (
 
 
 @syscall(272)
-def unshare(t: Thread, unshare_flags: Annotated[int, flags("clone")]) -> None:
+def unshare(t: Thread, unshare_flags: Annotated[int, flags("unshare")]) -> None:
     """unshare(2): stop sharing files, fs context, mounts, host name; new pid namespace for the children."""
     bits = unshare_flags
     if bits & ~_UNSHARE or bits & (CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME):
@@ -358,7 +359,7 @@ def unshare(t: Thread, unshare_flags: Annotated[int, flags("clone")]) -> None:
 
 
 @syscall(308)
-def setns(t: Thread, fd: Fd, nstype: Annotated[int, flags("clone")]) -> None:
+def setns(t: Thread, fd: Fd, nstype: Annotated[int, flags("setns")]) -> None:
     """setns(2) with a pidfd: join the pid namespace (for children), mounts or host name of that process."""
     file = t.files.get(fd)
     if not isinstance(file, PidFd) or not nstype or nstype & ~(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS):

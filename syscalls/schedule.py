@@ -46,6 +46,8 @@ ParamOut = Annotated[int, out_struct("sched_param")]
 TimespecOut = Annotated[int, out_struct("timespec")]
 PrioWhich = Annotated[int, enum("priority")]
 IoprioWhich = Annotated[int, enum("ioprio_who")]
+UintOut = Annotated[int, out_struct("uint")]
+Ioprio = Annotated[int, custom("ioprio", "((({} & 0xffffffff) ^ 0x80000000) - 0x80000000)")]
 CpusetIn = Annotated[int, custom("cpuset")]
 CpusetOut = Annotated[int, custom("cpuset", out=True)]
 
@@ -242,7 +244,7 @@ def sched_getaffinity(t: Thread, pid: Pid, length: UInt, mask: CpusetOut) -> int
 
 
 @syscall(309)
-def getcpu(t: Thread, cpu: Address, node: Address, cache: Address) -> int:
+def getcpu(t: Thread, cpu: UintOut, node: UintOut, cache: Address) -> int:
     """getcpu(2)."""
     assert t.mm is not None
     for address in (cpu, node):
@@ -290,7 +292,7 @@ def _check_ioprio(t: Thread, value: int) -> None:
 
 
 @syscall(251)
-def ioprio_set(t: Thread, which: IoprioWhich, who: Int, ioprio: Int) -> int:
+def ioprio_set(t: Thread, which: IoprioWhich, who: Int, ioprio: Ioprio) -> int:
     """ioprio_set(2); the value is kept per process and orders nothing."""
     _check_ioprio(t, ioprio)
     if not 1 <= which <= 3:

@@ -36,7 +36,7 @@ from kernel.waitqueue import Blocking
 from syscalls.io_pipe import install_pair
 from syscalls.structs import TIMESPEC
 from syscalls.table import syscall
-from syscalls.types import Address, Fd, InBuf, Int, OutBuf, Size, UInt, custom, enum, flags
+from syscalls.types import Address, Fd, InBuf, Int, OutBuf, Size, UInt, custom, enum, flags, in_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread

@@ -11,45 +11,48 @@ from kernel.clocks import (
     CLOCK_MONOTONIC,
     CLOCK_MONOTONIC_COARSE,
     CLOCK_MONOTONIC_RAW,
-    CLOCK_PROCESS_CPUTIME_ID,
     CLOCK_REALTIME,
     CLOCK_REALTIME_ALARM,
     CLOCK_REALTIME_COARSE,
     CLOCK_TAI,
     CLOCK_THREAD_CPUTIME_ID,
-    COARSE_RESOLUTION,
+    CPUCLOCK_SCHED,
+    JIFFY,
     KTIME_MAX,
     NSEC_PER_SEC,
     NSEC_PER_TICK,
     cpu_clock_target,
     is_cpu_clock,
+    is_device_clock,
     process_times,
     read_clock,
 )
-from kernel.cred import CAP_SYS_TIME, CAP_WAKE_ALARM
+from kernel.cred import CAP_SYS_TIME
 from kernel.errno import Errno
 from kernel.nanosleep import Report, sleep, sleep_cpu
 from kernel.task import Thread
 from kernel.timekeeping import STA_UNSYNC
 from kernel.timeout import Timeout
 from kernel.waitqueue import Blocking
-from syscalls.structs import TIMEVAL, Struct
+from syscalls.structs import TIMESPEC, TIMEVAL, Struct
 from syscalls.table import syscall
 from syscalls.time_args import timespec_ns, write_timespec, write_timeval
-from syscalls.types import Address, custom, enum, flags, in_struct, out_struct
+from syscalls.types import custom, enum, flags, in_struct, out_struct
 
 ClockId = Annotated[int, enum("clock")]
 TimespecIn = Annotated[int, in_struct("timespec")]
 TimespecOut = Annotated[int, out_struct("timespec")]
 TimevalIn = Annotated[int, in_struct("timeval")]
 TimevalOut = Annotated[int, out_struct("timeval")]
-NanosleepFlags = Annotated[int, flags("clock_nanosleep")]
+NanosleepFlags = Annotated[int, flags("timer_settime")]
+Remaining = Annotated[int, custom("remaining", out=True)]
 
 TIMER_ABSTIME = 1
 SETTOD_SEC_MAX = KTIME_MAX // NSEC_PER_SEC - 30 * 365 * 24 * 3600
 """Seconds beyond which the time may not be set (TIME_SETTOD_SEC_MAX)."""
 
-_SLEEPABLE = frozenset((CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM))
+_SLEEPABLE = frozenset((CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI))
+_ABSENT = frozenset((CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM))
 _FIXED = frozenset((CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_THREAD_CPUTIME_ID))
 """Clocks that exist but cannot be slept on."""
 
@@ -64,8 +67,9 @@ def clock_gettime(t: Thread, clockid: ClockId, tp: TimespecOut) -> int:
 @syscall(227)
 def clock_settime(t: Thread, clockid: ClockId, tp: TimespecIn) -> int:
     """clock_settime(2): only CLOCK_REALTIME can be set."""
-    if is_cpu_clock(clockid):
-        timespec_ns(t, tp)
+    if clockid < 0 and is_cpu_clock(clockid):
+        assert t.mm is not None
+        TIMESPEC.read(t.mm, tp)
         cpu_clock_target(t, clockid)
         raise Errno.EPERM
     if clockid != CLOCK_REALTIME:
@@ -89,11 +93,13 @@ def _set_time(t: Thread, ns: int) -> None:
 def clock_getres(t: Thread, clockid: ClockId, res: TimespecOut) -> int:
     """clock_getres(2)."""
     if clockid in (CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE):
-        resolution = COARSE_RESOLUTION
+        resolution = JIFFY
     else:
         resolution = 1
         if is_cpu_clock(clockid):
-            cpu_clock_target(t, clockid, gettime=True)
+            _, _, which = cpu_clock_target(t, clockid, gettime=True)
+            if which != CPUCLOCK_SCHED:
+                resolution = JIFFY
         elif clockid not in _SLEEPABLE and clockid not in _FIXED:
             raise Errno.EINVAL
     if res:
@@ -106,23 +112,21 @@ def _reporter(t: Thread, address: int) -> Report | None:
 
 
 @syscall(35)
-def nanosleep(t: Thread, duration: TimespecIn, rem: TimespecOut) -> Blocking[int]:
+def nanosleep(t: Thread, duration: TimespecIn, rem: Remaining) -> Blocking[int]:
     """nanosleep(2): on CLOCK_MONOTONIC."""
     return sleep(t, Timeout.after(t.kernel, timespec_ns(t, duration)), False, _reporter(t, rem))
 
 
 @syscall(230)
 def clock_nanosleep(
-    t: Thread, clockid: ClockId, flag_bits: NanosleepFlags, request: TimespecIn, remain: TimespecOut
+    t: Thread, clockid: ClockId, flag_bits: NanosleepFlags, request: TimespecIn, remain: Remaining
 ) -> Blocking[int]:
     """clock_nanosleep(2).  EOPNOTSUPP for a clock that cannot be slept on, EINVAL for an unknown one."""
-    if clockid in _FIXED:
+    if clockid in _FIXED or clockid in _ABSENT or is_device_clock(clockid):
         raise Errno.EOPNOTSUPP
     cpu = is_cpu_clock(clockid)
     if not cpu and clockid not in _SLEEPABLE:
         raise Errno.EINVAL
-    if clockid in (CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM) and not t.cred.capable(CAP_WAKE_ALARM):
-        raise Errno.EPERM
     ns = timespec_ns(t, request)
     absolute = bool(flag_bits & TIMER_ABSTIME)
     report = None if absolute else _reporter(t, remain)
@@ -133,7 +137,7 @@ def clock_nanosleep(
 
 
 @syscall(96)
-def gettimeofday(t: Thread, tv: TimevalOut, tz: Address) -> int:
+def gettimeofday(t: Thread, tv: TimevalOut, tz: Annotated[int, out_struct("timezone")]) -> int:
     """gettimeofday(2): the time zone is always 0."""
     assert t.mm is not None
     if tv:
@@ -144,7 +148,7 @@ def gettimeofday(t: Thread, tv: TimevalOut, tz: Address) -> int:
 
 
 @syscall(164)
-def settimeofday(t: Thread, tv: TimevalIn, tz: Address) -> int:
+def settimeofday(t: Thread, tv: TimevalIn, tz: Annotated[int, in_struct("timezone")]) -> int:
     """settimeofday(2)."""
     assert t.mm is not None
     ns = None
@@ -296,6 +300,6 @@ def clock_adjtime(t: Thread, clockid: ClockId, buf: Annotated[int, out_struct("t
     """clock_adjtime(2): EOPNOTSUPP for a clock other than CLOCK_REALTIME, EINVAL for an unknown one."""
     if clockid == CLOCK_REALTIME:
         return _adjust(t, buf)
-    if clockid in _SLEEPABLE or clockid in _FIXED or clockid == CLOCK_PROCESS_CPUTIME_ID or is_cpu_clock(clockid):
+    if clockid in _SLEEPABLE or clockid in _FIXED or clockid in _ABSENT or is_cpu_clock(clockid):
         raise Errno.EOPNOTSUPP
     raise Errno.EINVAL

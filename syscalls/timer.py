@@ -17,8 +17,8 @@ from kernel.clocks import (
     CLOCK_REALTIME_COARSE,
     CLOCK_TAI,
     is_cpu_clock,
+    is_device_clock,
 )
-from kernel.cred import CAP_WAKE_ALARM
 from kernel.errno import Errno
 from kernel.pid import ns_of
 from kernel.posix_timers import SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID, SigEvent
@@ -26,7 +26,7 @@ from kernel.signal import SIGALRM, SIGRTMAX
 from kernel.task import Thread
 from syscalls.table import syscall
 from syscalls.time_args import itimerspec_ns, itimerval_ns, write_itimerspec, write_itimerval
-from syscalls.types import Address, Int, UInt, enum, flags, in_struct, out_struct
+from syscalls.types import Int, UInt, enum, flags, in_struct, out_struct
 
 ClockId = Annotated[int, enum("clock")]
 Which = Annotated[int, enum("itimer")]
@@ -35,11 +35,14 @@ ItimervalOut = Annotated[int, out_struct("itimerval")]
 ItimerspecIn = Annotated[int, in_struct("itimerspec")]
 ItimerspecOut = Annotated[int, out_struct("itimerspec")]
 SettimeFlags = Annotated[int, flags("timer_settime")]
+TimerIdOut = Annotated[int, out_struct("int")]
 Sigevent = Annotated[int, in_struct("sigevent")]
 
 TIMER_ABSTIME = 1
-_HAVE_TIMERS = frozenset((CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM))
-_NO_TIMERS = frozenset((CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE))
+_HAVE_TIMERS = frozenset((CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI))
+_NO_TIMERS = frozenset(
+    (CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM)
+)
 _SIGEVENT = struct.Struct("<Qiii44x")
 
 
@@ -87,14 +90,12 @@ def _read_sigevent(t: Thread, address: int) -> SigEvent:
 
 
 @syscall(222)
-def timer_create(t: Thread, clockid: ClockId, sevp: Sigevent, timerid: Address) -> int:
-    """timer_create(2).  EOPNOTSUPP: the clock has no timers; EPERM: an alarm clock without CAP_WAKE_ALARM."""
+def timer_create(t: Thread, clockid: ClockId, sevp: Sigevent, timerid: TimerIdOut) -> int:
+    """timer_create(2).  EOPNOTSUPP: the clock has no timers."""
     assert t.mm is not None
     if clockid not in _HAVE_TIMERS and not is_cpu_clock(clockid):
-        raise Errno.EOPNOTSUPP if clockid in _NO_TIMERS else Errno.EINVAL
+        raise Errno.EOPNOTSUPP if clockid in _NO_TIMERS or is_device_clock(clockid) else Errno.EINVAL
     event = _read_sigevent(t, sevp) if sevp else None
-    if clockid in (CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM) and not t.cred.capable(CAP_WAKE_ALARM):
-        raise Errno.EPERM
     if event is None:
         event = SigEvent(SIGEV_SIGNAL, SIGALRM, t.process.posix_timers.next_id)
     timer = posix_timers.create(t, clockid, event)

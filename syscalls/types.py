@@ -31,7 +31,7 @@ class Arg:
     """How one argument is decoded and shown.
 
     ``decode``: a Python expression over the raw unsigned 64-bit register ``{}``.  ``show``: name of the formatter in
-    ``syscalls/strace.py``; ``data`` is its parameter (a flag table, a struct...).  ``out``: shown after the call.
+    ``syscalls/strace``; ``data`` is its parameter (a flag table, a struct...).  ``out``: shown after the call.
     """
 
     __slots__ = ("decode", "show", "data", "out")
@@ -54,6 +54,10 @@ Long = Annotated[int, Arg(_LONG, "int")]
 ULong = Annotated[int, Arg(_RAW, "uint")]
 Size = Annotated[int, Arg(_RAW, "uint")]
 Offset = Annotated[int, Arg(_LONG, "int")]
+Hex = Annotated[int, Arg(_RAW, "hex")]
+Hex32 = Annotated[int, Arg(_UINT, "hex")]
+Unused = Annotated[int, Arg(_RAW, "hidden")]
+"""A register the call ignores; not shown."""
 Address = Annotated[int, Arg(_RAW, "address")]
 Fd = Annotated[int, Arg(_INT, "fd")]
 DirFd = Annotated[int, Arg(_INT, "dirfd")]
@@ -61,6 +65,10 @@ Pid = Annotated[int, Arg(_INT, "pid")]
 Uid = Annotated[int, Arg(_UINT, "uid")]
 Gid = Annotated[int, Arg(_UINT, "uid")]
 Mode = Annotated[int, Arg(_UINT, "mode")]
+CreateMode = Annotated[int, Arg(_UINT, "create_mode")]
+"""The mode of a file that may be made; shown only if the flags, the argument before, say so."""
+FileMode = Annotated[int, Arg(_UINT, "file_mode")]
+"""Type and permissions (mknod)."""
 Signal = Annotated[int, Arg(_INT, "signal")]
 Path = Annotated[bytes, Arg("get_name(t, {})", "path")]
 """Fetched before the call: bytes without the NUL."""
@@ -84,7 +92,7 @@ def enum(table: str, decode: str = _INT) -> Arg:
 
 
 def in_struct(name: str) -> Arg:
-    """Pointer to a struct (syscalls/structs.py, by C name) that the call reads."""
+    """Pointer to a struct (by C name, see STRUCTS of syscalls/strace) that the call reads."""
     return Arg(_RAW, "struct", name)
 
 

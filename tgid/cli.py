@@ -6,8 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
 
 from tgid import __version__
+
+if TYPE_CHECKING:
+    from tgid.tracelog import TraceLog
 
 _EXAMPLES = """\
 examples:
@@ -149,27 +153,35 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
         aslr=options.aslr,
         debug=options.debug,
     )
-    output = None
+    output: TextIO | None = None
     try:
         with HostConsole() as console:
-            machine = Machine(config, console, log=console.report)
+            log: TraceLog | None = None
+
+            def report(line: str) -> None:
+                if log is not None and output is None:
+                    log.interrupt()
+                console.report(line)
+
+            machine = Machine(config, console, log=report)
             if tracing or options.trace_file or options.trace_summary or options.trace_filter:
-                from tgid.tracelog import TraceLog, parse_filter
+                from tgid import tracelog
 
                 output = open(options.trace_file, "w", encoding="utf-8") if options.trace_file else None  # noqa: SIM115
-                log = TraceLog(
+                log = tracelog.TraceLog(
                     machine.table,
                     output.write if output is not None else console.write_error,
-                    parse_filter(options.trace_filter, machine.table),
+                    tracelog.parse_filter(options.trace_filter, machine.table),
                     options.trace_summary,
+                    to_file=output is not None,
                 )
                 machine.kernel.watch = log
-            else:
-                log = None
             environ = environment(options.env, options.clean_env)
-            result = machine.run([options.program, *options.arguments], environ)
-            if log is not None:
-                log.finish()
+            try:
+                result = machine.run([options.program, *options.arguments], environ)
+            finally:
+                if log is not None:
+                    log.finish()
             machine.close()
     except (MachineFault, ValueError) as error:
         return _fail(str(error))

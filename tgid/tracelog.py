@@ -3,6 +3,11 @@
 A line is begun when a call is entered and finished when it returns.  If something else must be printed in between, the
 line is broken: ``<unfinished ...>`` now, ``<... name resumed>`` later.  Arguments that a call only fills are shown after
 it, so the text of an entry is all arguments up to the first of those.
+
+Whose line it is is said as strace says it: ``[pid N]`` while more than one task is alive, and in a file always ``N``.
+
+Tracing does not disturb what it watches.  strace does: it makes the kernel deliver signals that are ignored, only to look at
+them, which interrupts the call the task is in.  Here they are shown behind that call, and the call goes on.
 """
 
 from __future__ import annotations
@@ -10,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kernel.signal import SigInfo, signal_name
-from syscalls.strace import Shown, show_call, show_result, show_siginfo
+from kernel.signal import SIGKILL, SigInfo, signal_name
+from syscalls.strace import Call, result_text, show_call, show_rest, siginfo_text
+from syscalls.strace.text import MAX_ITEMS, MAX_STRING, array, cstring
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -19,118 +25,236 @@ if TYPE_CHECKING:
 
 Filter = frozenset[int]
 
+RESULT_COLUMN = 40
+"""Where strace puts the equals sign (strace -a)."""
+VDSO_REACH = 1 << 16
+"""No vDSO is larger, in bytes."""
+EXECVE = 59
+NEVER = -1
+
 
 class TraceLog:
     """Writes the trace; implements ``kernel.kernel.Watch``.
 
-    ``write`` gets complete lines.  ``wanted`` are the numbers of the calls to show (None: all); ``summary``: count only and
-    print a table in ``finish``.  ``calls`` says which calls exist.
+    ``write`` gets pieces of text, a line possibly in two: at entry and at return.  ``wanted`` are the numbers of the calls to
+    show (None: all); ``summary``: count only and print a table in ``finish``.  ``calls`` says which calls exist.  ``to_file``: the
+    trace is not mixed with other output, every line begins with the task's number.
     """
 
-    __slots__ = ("_write", "_entries", "_wanted", "_summary", "_open", "_begun", "_counts", "_many", "_entered")
+    __slots__ = (
+        "_write", "_entries", "_wanted", "_summary", "_to_file", "_open", "_column", "_begun", "_held", "_counts", "_alive",
+        "_started", "_entered", "_tids",
+    )  # fmt: skip
 
-    def __init__(self, calls: Table, write: Callable[[str], object], wanted: Filter | None, summary: bool) -> None:
+    def __init__(
+        self, calls: Table, write: Callable[[str], object], wanted: Filter | None, summary: bool, to_file: bool = False
+    ) -> None:
         self._write = write
         self._entries = calls.entries
         self._wanted = wanted
         self._summary = summary
+        self._to_file = to_file
         self._open: Thread | None = None
         """Whose line is begun and not broken."""
-        self._begun: dict[Thread, Shown] = {}
-        self._counts: dict[int, list[int]] = {}
-        self._many = False
+        self._column = 0
+        """How long that line is."""
+        self._begun: dict[Thread, Call] = {}
+        """The calls under way that are shown."""
+        self._tids: dict[Thread, int] = {}
+        """Under which number each of them was entered: an exec gives a thread the number of its process."""
         self._entered: dict[Thread, int] = {}
+        """When each thread entered the call it is in."""
+        self._held: dict[Thread, list[SigInfo]] = {}
+        """Ignored signals to be shown when their thread has finished its call."""
+        self._counts: dict[int, list[int]] = {}
+        self._alive = 0
+        """Tasks known; from two on lines say whose they are."""
+        self._started = False
 
     # -- kernel.kernel.Watch --------------------------------------------------------------------------------------
     def syscall_enter(self, t: Thread, number: int, args: tuple[int, ...]) -> None:
-        """A call begins."""
+        """A call begins.  Calls made by the vDSO are not shown: on real hardware they are none."""
+        mm = t.mm
+        assert mm is not None
+        if 0 <= t.cpu.rip - mm.vdso < VDSO_REACH:
+            area = mm.areas.find(t.cpu.rip)
+            if area is not None and area.start == mm.vdso:
+                return
+        if t in self._held:
+            self._release(t)
         self._entered[t] = t.kernel.clock.monotonic()
-        if not self._shows(number):
+        if self._summary or (self._wanted is not None and number not in self._wanted):
             return
-        self._break()
-        self._begun[t] = show_call(self._entry(number), number, t, args)
-        self._open = t
+        entry = self._entries[number] if number < len(self._entries) else None
+        call = show_call(entry, number, t, args)
+        self._begun[t] = call
+        self._tids[t] = t.tid
+        self._begin(t, f"{call.name}({call.text}")
 
     def syscall_exit(self, t: Thread, number: int, args: tuple[int, ...], result: object) -> None:
         """A call returns."""
         assert isinstance(result, int)
-        spent = t.kernel.clock.monotonic() - self._entered.pop(t, t.kernel.clock.monotonic())
-        self._count(number, result, spent)
-        begun = self._begun.pop(t, None)
-        if begun is None:
-            return
-        rest, value = show_result(self._entry(number), number, t, args, result, begun)
-        if self._open is t:
-            self._open = None
-            self._line(t, _aligned(f"{begun.name}({begun.text}{rest})", value))
-        else:
-            self._break()
-            self._line(t, _aligned(f"<... {begun.name} resumed>{rest})", value))
+        if result >= 1 << 63:  # rt_sigreturn: RAX as it was
+            result -= 1 << 64
+        since = self._entered.pop(t, NEVER)
+        if since != NEVER:
+            self._count(number, result, t.kernel.clock.monotonic() - since)
+        call = self._begun.pop(t, None)
+        if call is not None:
+            rest = show_rest(call, result)
+            self._resume(t, call)
+            self._end(f"{rest})", result_text(call))
+            self._tids.pop(t, None)
+        if t in self._held:
+            self._release(t)
 
     def signal(self, t: Thread, info: object) -> None:
-        """A signal is delivered."""
+        """A signal is delivered.  Nobody sees SIGKILL come."""
         assert isinstance(info, SigInfo)
+        if t in self._held:
+            self._release(t)
+        if not self._summary and info.signo != SIGKILL:
+            self._whole_line(t, f"--- {signal_name(info.signo)} {siginfo_text(info)} ---")
+
+    def ignored(self, t: Thread, info: object) -> None:
+        """A signal is dropped because its action is to do nothing."""
+        assert isinstance(info, SigInfo)
+        if self._summary or t.mm is None or info.signo == SIGKILL:
+            return
+        held = self._held.setdefault(t, [])
+        if info.signo not in (other.signo for other in held):
+            held.append(info)
+
+    def stopped(self, t: Thread, signo: int) -> None:
+        """A thread stops for a stop signal."""
         if not self._summary:
-            self._break()
-            self._line(t, f"--- {signal_name(info.signo)} {show_siginfo(info)} ---")
+            self._whole_line(t, f"--- stopped by {signal_name(signo)} ---")
 
     def cloned(self, t: Thread, child: Thread) -> None:
-        """A child exists: from now on lines say whose they are."""
-        if not self._summary:
+        """A child exists."""
+        self._alive += 1
+        if not self._summary and not self._to_file:
             self._break()
-            if not self._many:
-                self._many = True
             self._write(f"strace: Process {child.tid} attached\n")
 
     def execed(self, t: Thread, path: bytes) -> None:
-        """execve succeeded; its line shows it."""
+        """execve succeeded: its line will say so, except that of the very first, which nobody called.
+
+        Whoever called it goes on under the number of the process; the thread that had it is gone.
+        """
+        if not self._started:
+            self._started = True
+            self._alive += 1
+            if not self._summary and (self._wanted is None or EXECVE in self._wanted):
+                self._first_execve(t, path)
+            return
+        caller = self._tids.get(t)
+        if caller is None or caller == t.tid:
+            return
+        for other, tid in list(self._tids.items()):
+            if tid == t.tid and other is not t:
+                self._leave_call(other)
+        self._alive -= 1
+        self._whole_line(t, f"+++ superseded by execve in pid {caller} +++")
+        self._tids[t] = t.tid
 
     def exited(self, t: Thread, status: int) -> None:
         """A thread ends; a call it is in never returns."""
-        begun = self._begun.pop(t, None)
         self._entered.pop(t, None)
-        if self._summary or t.mm is None:
+        if t.mm is None:
             return
-        if begun is not None and self._open is t:
-            self._open = None
-            self._line(t, _aligned(f"{begun.name}({begun.text})", "?"))
-        elif begun is not None:
-            self._break()
-            self._line(t, _aligned(f"<... {begun.name} resumed>)", "?"))
-        self._break()
-        if status & 0x7F:
-            core = " (core dumped)" if status & 0x80 else ""
-            self._line(t, f"+++ killed by {signal_name(status & 0x7F)}{core} +++")
-        else:
-            self._line(t, f"+++ exited with {status >> 8 & 0xFF} +++")
+        if t in self._held:
+            self._release(t)
+        process = t.process
+        if process.group_exec_task is not None and t.pid is process.tgid_pid and process.group_exec_task is not t:
+            # The thread in execve will take its number: strace sees no exit, but that it was superseded.
+            if not self._summary:
+                self._tids.setdefault(t, t.tid)
+            return
+        if not self._summary:
+            self._leave_call(t)
+            if status & 0x7F:
+                core = " (core dumped)" if status & 0x80 else ""
+                self._whole_line(t, f"+++ killed by {signal_name(status & 0x7F)}{core} +++")
+            else:
+                self._whole_line(t, f"+++ exited with {status >> 8 & 0xFF} +++")
+        self._alive -= 1
 
     # -- output ---------------------------------------------------------------------------------------------------
+    def interrupt(self) -> None:
+        """Something else is about to be written to the same place: end the line that is begun."""
+        self._break()
+
     def finish(self) -> None:
         """Complete the output: break an open line, or print the summary."""
         self._break()
         if self._summary:
             self._write(_summary(self._counts, self._name))
 
-    def _shows(self, number: int) -> bool:
-        return not self._summary and (self._wanted is None or number in self._wanted)
-
-    def _entry(self, number: int) -> Syscall | None:
-        return self._entries[number] if number < len(self._entries) else None
-
     def _name(self, number: int) -> str:
-        entry = self._entry(number)
+        entry: Syscall | None = self._entries[number] if number < len(self._entries) else None
         return entry.name if entry is not None else f"syscall_{number:#x}"
 
-    def _line(self, t: Thread, text: str) -> None:
-        prefix = f"[pid {t.tid:5}] " if self._many else ""
-        self._write(f"{prefix}{text}\n")
+    def _prefix(self, t: Thread) -> str:
+        if self._to_file:
+            return f"{t.tid:<5} "
+        return f"[pid {t.tid:5}] " if self._alive > 1 else ""
+
+    def _begin(self, t: Thread, text: str) -> None:
+        """Begin a line that stays open."""
+        self._break()
+        line = self._prefix(t) + text
+        self._write(line)
+        self._open = t
+        self._column = len(line)
+
+    def _end(self, text: str, value: str) -> None:
+        """End the open line, the value in its column."""
+        self._open = None
+        gap = max(RESULT_COLUMN - 1 - self._column - len(text), 0)
+        self._write(f"{text}{' ' * gap} = {value}\n")
 
     def _break(self) -> None:
-        t = self._open
-        if t is not None:
+        if self._open is not None:
             self._open = None
-            begun = self._begun[t]
-            self._line(t, f"{begun.name}({begun.text} <unfinished ...>")
+            self._write(" <unfinished ...>\n")
+
+    def _resume(self, t: Thread, call: Call) -> None:
+        """Go on with the line of a call."""
+        if self._open is not t:
+            self._begin(t, f"<... {call.name} resumed>")
+
+    def _whole_line(self, t: Thread, text: str) -> None:
+        self._break()
+        self._write(f"{self._prefix(t)}{text}\n")
+
+    def _release(self, t: Thread) -> None:
+        for info in self._held.pop(t):
+            self._whole_line(t, f"--- {signal_name(info.signo)} {siginfo_text(info)} ---")
+
+    def _leave_call(self, t: Thread) -> None:
+        """A thread is gone: the call it was in has no result."""
+        call = self._begun.pop(t, None)
+        self._tids.pop(t, None)
+        if call is not None:
+            self._resume(t, call)
+            pending = call.rest is not None or call.entry is None or call.position < len(call.entry.args)
+            self._end(" <unfinished ...>)" if pending and call.name not in _WITHOUT_REST else ")", "?")
+
+    def _first_execve(self, t: Thread, path: bytes) -> None:
+        """Show the execve that started the program: its strings lie where the new stack begins (execve(2), ABI)."""
+        mm = t.mm
+        assert mm is not None
+        stack = t.cpu.rsp
+        count = mm.read_u64(stack)
+        shown = min(count, MAX_ITEMS)
+        argv = [cstring(mm, mm.read_u64(stack + 8 * (i + 1)), MAX_STRING) for i in range(shown)]
+        at = stack + 8 * (count + 2)
+        pointers = mm.read_pointers(at, 1 << 16) or []
+        variables = f"{at:#x} /* {len(pointers)} var{'' if len(pointers) == 1 else 's'} */"
+        name = '"' + path.decode(errors="backslashreplace") + '"'
+        self._begin(t, f"execve({name}, {array(argv, count > shown)}, {variables}")
+        self._end(")", "0")
 
     def _count(self, number: int, result: int, spent: int) -> None:
         if self._wanted is not None and number not in self._wanted:
@@ -142,13 +266,12 @@ class TraceLog:
             count[2] += 1
 
 
-def _aligned(call: str, value: str) -> str:
-    """strace puts the result in column 40."""
-    return f"{call.ljust(39)} = {value}"
+_WITHOUT_REST = frozenset({"futex", "exit", "exit_group", "rt_sigreturn", "kcmp", "membarrier", "mremap", "setsockopt"})
+"""Calls with a formatter of their own whose arguments are all shown at entry."""
 
 
 def _summary(counts: dict[int, list[int]], name: Callable[[int], str]) -> str:
-    """The table of ``strace -c``: time is the guest's, in a call from entry to return."""
+    """The table of ``strace -c``: time is the guest's, in a call from entry to return (as with ``strace -w``)."""
     total = sum(spent for _, spent, _ in counts.values())
     lines = ["% time     seconds  usecs/call     calls    errors syscall"]
     rule = "------ ----------- ----------- --------- --------- ----------------"
@@ -169,8 +292,8 @@ def _summary(counts: dict[int, list[int]], name: Callable[[int], str]) -> str:
 def parse_filter(text: str | None, calls: Table) -> Filter | None:
     """Translate ``-e trace=SET`` into call numbers, None for all.
 
-    SET: names and %classes separated by commas, "!" in front negates; "all" and "none".  Raises ValueError with a sentence
-    for the user.
+    SET: names, %classes and /regular expressions separated by commas, "!" in front negates; "all" and "none"; a "?" before a name:
+    it need not exist.  Raises ValueError with a sentence for the user.
     """
     from syscalls.classes import members
 
@@ -183,7 +306,7 @@ def parse_filter(text: str | None, calls: Table) -> Filter | None:
         raise ValueError(f"-e {text}: only trace=SET is supported")
     negated = words.startswith("!")
     chosen: set[int] = set()
-    everything = {entry.number for entry in calls.entries if entry is not None}
+    everything = set(range(len(calls.entries)))
     for word in words.removeprefix("!").split(","):
-        chosen |= everything if word == "all" else set() if word == "none" else members(word, calls)
+        chosen |= everything if word == "all" else set() if word == "none" else members(word)
     return frozenset(everything - chosen if negated else chosen)
