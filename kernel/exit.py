@@ -24,6 +24,7 @@ from kernel.signal import (
     CLD_DUMPED,
     CLD_EXITED,
     CLD_KILLED,
+    NSIG,
     SA_NOCLDWAIT,
     SI_KERNEL,
     SI_USER,
@@ -94,7 +95,7 @@ def notify_parent(t: Thread, as_process: bool) -> bool:
     code, value = exit_siginfo(status)
     pid = process.tgid_pid if as_process else t.pid
     ignored = False
-    if signal:
+    if 0 < signal <= NSIG:  # clone(2) takes any byte: valid_signal()
         times = process.times
         info = SigInfo(
             signo=signal,

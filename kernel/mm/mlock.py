@@ -6,6 +6,7 @@ refuse to drop them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_IPC_LOCK
@@ -155,13 +156,22 @@ def do_msync(mm: AddressSpace, t: Thread, start: int, length: int, flags: int) -
         raise Errno.ENOMEM
 
 
-def do_mincore(mm: AddressSpace, start: int, length: int) -> bytes:
-    """Return one byte a page, 1 if touching it needs no I/O (mincore(2)): present, or in the page cache of its file."""
+def do_mincore(mm: AddressSpace, start: int, length: int) -> Iterator[bytes]:
+    """Yield one byte a page, 1 if touching it needs no I/O (mincore(2)): present, or in the page cache of its file.
+
+    The bytes come for a page full of them at a time, as the kernel copies them out, so that a vector that ends early ends
+    the work.  Raises ENOMEM at the first hole.
+    """
     if start & PAGE_MASK:
         raise Errno.EINVAL
     end = start + page_align(length)
     if end > USER_TOP:
         raise Errno.ENOMEM
+    for low in range(start, end, PAGE_SIZE << PAGE_SHIFT):
+        yield _core_pages(mm, low, min(low + (PAGE_SIZE << PAGE_SHIFT), end))
+
+
+def _core_pages(mm: AddressSpace, start: int, end: int) -> bytes:
     vector = bytearray((end - start) >> PAGE_SHIFT)
     at = start
     for vma in mm.areas.overlapping(start, end):
