@@ -304,9 +304,11 @@ def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ..
 
 
 def wait_graph(kernel: Kernel) -> list[str]:
-    """Describe, one line a task, what everybody waits for and who could end it."""
+    """Describe, one line a task, what everybody waits for and who could end it (kernel threads aside)."""
     lines = []
     for t in kernel.all_threads():
+        if t.mm is None and not t.exit_state:
+            continue
         name = f"{t.comm.decode(errors='replace')}[{t.tid}]"
         if t.block is None:
             lines.append(f"{name}: {t.state}")
