@@ -27,21 +27,23 @@ CLOCK_MONOTONIC_COARSE = 6
 CLOCK_BOOTTIME = 7
 CLOCK_REALTIME_ALARM = 8
 CLOCK_BOOTTIME_ALARM = 9
+"""The alarm clocks read and sleep only where a real-time clock chip can wake the machine; there is none.  A timerfd on
+one works all the same."""
 CLOCK_TAI = 11
 
 NSEC_PER_SEC = 1_000_000_000
 NSEC_PER_TICK = 10_000_000
 """One clock tick of times(2): USER_HZ is 100."""
-COARSE_RESOLUTION = 4_000_000
-"""clock_getres of the COARSE clocks: one jiffy at HZ=250."""
+JIFFY = 4_000_000
+"""One tick at HZ=250: the resolution clock_getres shows for the COARSE clocks and the tick-based CPU clocks."""
 KTIME_MAX = (1 << 63) - 1
 
 CPUCLOCK_PROF = 0
 CPUCLOCK_VIRT = 1
 CPUCLOCK_SCHED = 2
 
-_REAL = (CLOCK_REALTIME, CLOCK_REALTIME_COARSE, CLOCK_REALTIME_ALARM)
-_MONO = (CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM)
+_REAL = (CLOCK_REALTIME, CLOCK_REALTIME_COARSE)
+_MONO = (CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME)
 
 
 class CpuTimes:
@@ -148,17 +150,22 @@ def read_clock(t: Thread, clock: int) -> int:
 
 def is_realtime(clock: int) -> bool:
     """Tell whether deadlines on ``clock`` move when somebody sets the time."""
-    return clock in _REAL or clock == CLOCK_TAI
+    return clock in _REAL or clock in (CLOCK_TAI, CLOCK_REALTIME_ALARM)
+
+
+def is_device_clock(clock: int) -> bool:
+    """Tell whether ``clock`` encodes a descriptor of a clock device (CLOCKFD), of which there are none."""
+    return clock < 0 and clock & 7 == 3
 
 
 def is_cpu_clock(clock: int) -> bool:
     """Tell whether ``clock`` counts CPU time."""
-    return clock < 0 or clock in (CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID)
+    return (clock < 0 and clock & 7 != 3) or clock in (CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID)
 
 
 def to_monotonic(kernel: Kernel, clock: int, when: int) -> int:
     """Convert an absolute time of a wall or monotonic clock (ns) to monotonic ns, as the clocks stand now."""
-    if clock in _MONO:
+    if clock in _MONO or clock == CLOCK_BOOTTIME_ALARM:
         return when
     offset = kernel.timekeeping.tai * NSEC_PER_SEC if clock == CLOCK_TAI else 0
     return when - offset - kernel.clock.realtime() + kernel.clock.monotonic()

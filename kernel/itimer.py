@@ -49,7 +49,8 @@ def get_itimer(process: Process, which: int) -> tuple[int, int]:
 def set_itimer(process: Process, which: int, value: int, interval: int) -> tuple[int, int]:
     """Start (``value`` ns from now) or stop (0) a timer; return the old (ns left, interval)."""
     timers, old = process.itimers, get_itimer(process, which)
-    timers.interval[which] = interval if value else 0
+    # Only ITIMER_REAL forgets the interval of a stopped timer (do_setitimer, set_cpu_itimer).
+    timers.interval[which] = interval if value or which != ITIMER_REAL else 0
     if which == ITIMER_REAL:
         if timers.real is not None:
             process.kernel.timers.cancel(timers.real)
