@@ -75,8 +75,8 @@ class Watch(Protocol):
     def signal(self, t: Thread, info: object) -> None:
         """A signal is about to be delivered to ``t``."""
 
-    def ignored(self, t: Thread, info: object) -> None:
-        """A signal for ``t`` is dropped, because its action is to do nothing."""
+    def undelivered(self, t: Thread, info: object) -> None:
+        """A signal for ``t`` has its effect without being delivered: its action is to do nothing, or the process dies at once."""
 
     def stopped(self, t: Thread, signo: int) -> None:
         """``t`` stops with its process because of stop signal ``signo``."""

@@ -118,11 +118,11 @@ def _prepare(t: Thread, signo: int, force: bool) -> bool:
     return not signal_ignored(t, signo, force)
 
 
-def _report_ignored(t: Thread, info: SigInfo) -> None:
-    """Tell who watches of a signal that was dropped."""
+def _report_undelivered(t: Thread, info: SigInfo) -> None:
+    """Tell who watches of a signal that will not be delivered."""
     watch = t.kernel.watch
     if watch is not None and not t.process.group_exit and not t.exiting:
-        watch.ignored(t, info)
+        watch.undelivered(t, info)
 
 
 def _continue(process: Process) -> None:
@@ -166,7 +166,7 @@ def send_signal(target: Thread, info: SigInfo, group: bool, force: bool = False)
     t = process.rep if group else target
     signo = info.signo
     if not _prepare(t, signo, force or info.code == SI_KERNEL):
-        _report_ignored(t, info)
+        _report_undelivered(t, info)
         return
     pending = process.shared_pending if group else t.pending
     if signo < SIGRTMIN and pending.mask >> (signo - 1) & 1:
@@ -273,6 +273,9 @@ def _complete(t: Thread, signo: int, group: bool) -> None:
         and (signo == SIGKILL or not t.ptrace)
         and not bit & COREDUMP_MASK
     ):
+        pending = process.shared_pending if group else t.pending
+        info = next((entry.info for entry in pending.queue if entry.info.signo == signo), SigInfo(signo))
+        _report_undelivered(chosen, info)
         start_group_exit(process, signo)
         return
     chosen.kernel.sched.signal_wake(chosen, signo == SIGKILL)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MountFlags = Annotated[int, flags("mount", "{}")]
 UmountFlags = Annotated[int, flags("umount")]
 AtFlags = Annotated[int, flags("at")]
+HandleFlags = Annotated[int, flags("at_handle")]
 
 MAX_STRING = 4096
 
@@ -57,7 +58,7 @@ def pivot_root(t: Thread, new_root: Path, put_old: Path) -> None:
 
 @syscall(303)
 def name_to_handle_at(
-    t: Thread, dirfd: DirFd, path: Path, handle: Address, mount_id: Address, flags: AtFlags
+    t: Thread, dirfd: DirFd, path: Path, handle: Address, mount_id: Address, flags: HandleFlags
 ) -> None:
     """name_to_handle_at(2): none of the file systems can be exported."""
     if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW):

@@ -90,7 +90,7 @@ def getrandom(t: Thread, buf: RandomBytes, count: Size, flag_bits: Annotated[int
 
 
 @syscall(334)
-def rseq(t: Thread, area: Address, length: UInt, flag_bits: Hex32, signature: Hex32) -> int:
+def rseq(t: Thread, area: Address, length: Hex32, flag_bits: Hex32, signature: Hex32) -> int:
     """rseq(2)."""
     restartable.register(t, area, length, flag_bits, signature)
     return 0

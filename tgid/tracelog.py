@@ -31,6 +31,8 @@ VDSO_REACH = 1 << 16
 """No vDSO is larger, in bytes."""
 EXECVE = 59
 NEVER = -1
+_RESTARTS = frozenset({-512, -513, -514, -516})
+"""Results of calls that a signal interrupted (ERESTART*)."""
 
 
 class TraceLog:
@@ -65,7 +67,7 @@ class TraceLog:
         self._entered: dict[Thread, int] = {}
         """When each thread entered the call it is in."""
         self._held: dict[Thread, list[SigInfo]] = {}
-        """Ignored signals to be shown when their thread has finished its call."""
+        """Signals that are not delivered, to be shown when their thread has finished its call."""
         self._counts: dict[int, list[int]] = {}
         self._alive = 0
         """Tasks known; from two on lines say whose they are."""
@@ -96,6 +98,9 @@ class TraceLog:
         assert isinstance(result, int)
         if result >= 1 << 63:  # rt_sigreturn: RAX as it was
             result -= 1 << 64
+        process = t.process
+        if result in _RESTARTS and t not in self._held and (process.group_exit or process.group_exec_task not in (None, t)):
+            return  # killed by another thread's exit: nobody sees it come back, ``exited`` ends the line
         since = self._entered.pop(t, NEVER)
         if since != NEVER:
             self._count(number, result, t.kernel.clock.monotonic() - since)
@@ -116,8 +121,8 @@ class TraceLog:
         if not self._summary and info.signo != SIGKILL:
             self._whole_line(t, f"--- {signal_name(info.signo)} {siginfo_text(info)} ---")
 
-    def ignored(self, t: Thread, info: object) -> None:
-        """A signal is dropped because its action is to do nothing."""
+    def undelivered(self, t: Thread, info: object) -> None:
+        """A signal is ignored, or kills at once: shown when the call its thread is in has returned."""
         assert isinstance(info, SigInfo)
         if self._summary or t.mm is None or info.signo == SIGKILL:
             return
@@ -166,7 +171,7 @@ class TraceLog:
         if t in self._held:
             self._release(t)
         process = t.process
-        if process.group_exec_task is not None and t.pid is process.tgid_pid and process.group_exec_task is not t:
+        if process.group_exec_task not in (None, t) and t.pid is process.tgid_pid:
             # The thread in execve will take its number: strace sees no exit, but that it was superseded.
             if not self._summary:
                 self._tids.setdefault(t, t.tid)

@@ -35,7 +35,7 @@ def show_call(entry: Syscall | None, number: int, t: Thread, args: tuple[int, ..
     """Begin to show a call at its entry: ``text`` is all that can be shown yet."""
     if entry is None or entry.family == "absent":
         call = Call(t, None, f"syscall_{number:#x}" if entry is None else entry.name, args)
-        call.text = ", ".join(hexadecimal(value) for value in args)
+        call.text = ", ".join(hexadecimal(value) for value in args[: ARITY.get(call.name, 6)])
         return call
     call = Call(t, entry, entry.name, args)
     whole = WHOLE.get(entry.name)
@@ -200,6 +200,15 @@ def _sigmask_pair(call: Call, value: int, arg: Arg, index: int) -> str:
     mask, size = struct.unpack("<QQ", call.mm.read(value, 16))
     return f"{{sigmask={signals.sigset_at(call.mm, mask, size)}, sigsetsize={size}}}"
 
+
+ARITY: dict[str, int] = {
+    **dict.fromkeys(("acct", "iopl", "swapoff", "uselib", "userfaultfd", "io_destroy", "epoll_wait_old"), 1),
+    **dict.fromkeys(("swapon", "io_setup", "fanotify_init", "io_uring_setup", "landlock_restrict_self", "delete_module"), 2),
+    **dict.fromkeys(("ioperm", "modify_ldt", "init_module", "finit_module", "io_submit", "io_cancel", "bpf", "seccomp"), 3),
+    **dict.fromkeys(("quotactl", "kexec_load", "request_key", "io_uring_register", "landlock_add_rule"), 4),
+    **dict.fromkeys(("add_key", "keyctl", "perf_event_open", "fanotify_mark", "io_getevents", "kexec_file_load"), 5),
+}
+"""How many registers matter to calls that are not configured; 6 if nothing is known."""
 
 STRUCTS: dict[str, StructFormatter] = {**structs.STRUCTS, **signals.STRUCTS}
 

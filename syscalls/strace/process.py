@@ -253,7 +253,7 @@ _PRCTL_ENUM = {4: "dumpable", 22: "seccomp_mode", 23: "cap", 24: "cap", 26: "tsc
 _PRCTL_POINTER = {2: "int", 5: "uint", 9: "uint", 11: "uint", 19: "uint", 37: "int", 40: "pointer"}
 _PRCTL_NONE = frozenset({3, 7, 13, 21, 27, 30, 31, 32})
 _PRCTL_NUMBER = frozenset({8, 10, 12, 14, 20, 29, 36})
-_PRCTL_FIVE_NUMBER = frozenset({38, 41})
+_PRCTL_FIVE_NUMBER = frozenset({38, 41, 57})
 
 
 def prctl(call: Call) -> Iterator[str]:
@@ -282,7 +282,7 @@ def prctl(call: Call) -> Iterator[str]:
     elif option == 1:
         pieces = [signal_name(a) if a else "0"]
     elif option == 15:
-        pieces = [_name(call, a)]
+        pieces = [_name(call, a, 15)]
     elif option == 28:
         pieces = [flag_names("securebits", a)]
     elif option in _PRCTL_NUMBER:
@@ -295,19 +295,19 @@ def prctl(call: Call) -> Iterator[str]:
         operand = enum_name("cap", b) if a != 4 else hexadecimal(b)
         pieces = [enum_name("cap_ambient", a), operand, hexadecimal(c), hexadecimal(d)]
     elif option == 0x53564D41:
-        pieces = [enum_name("prctl_vma", a), hexadecimal(b), str(c), cstring(mm, d)]
+        pieces = [enum_name("prctl_vma", a), address(b), str(c), _name(call, d, 80)]
     elif option == 0x59616D61:
-        pieces = ["PR_SET_PTRACER_ANY" if a == (1 << 64) - 1 else str(a)]
+        pieces = ["PR_SET_PTRACER_ANY" if signed32(a) == -1 else str(signed32(a))]
     else:
         pieces = [hexadecimal(a), rest]
     yield ", ".join([head, *pieces])
     yield ""
 
 
-def _name(call: Call, where: int) -> str:
-    """A thread name: at most 15 bytes count."""
+def _name(call: Call, where: int, limit: int) -> str:
+    """A name of at most ``limit`` bytes."""
     try:
-        return cstring(call.mm, where, 15)
+        return cstring(call.mm, where, limit)
     except Errno:
         return address(where)
 
