@@ -59,7 +59,7 @@ def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: Fs
     t.no_new_privs = False
     t.blocked = 0
     t.personality = 0
-    t.timer_slack = 50_000
+    t.timer_slack = t.default_timer_slack = 50_000
     t.sched = SchedParams()
     t.rseq = (0, 0, 0)
     t.self_exec_id = t.parent_exec_id = 0

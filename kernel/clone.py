@@ -221,7 +221,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     child.no_new_privs = t.no_new_privs
     child.blocked = t.blocked
     child.personality = t.personality
-    child.timer_slack = t.timer_slack
+    child.timer_slack = child.default_timer_slack = t.timer_slack
     child.mempolicy = t.mempolicy
     child.sched = t.sched.fork(kernel)
     child.work = t.work & WORK_TRACE

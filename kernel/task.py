@@ -156,7 +156,7 @@ class Thread:
         "real_parent", "parent", "children", "ptrace", "ptraced", "ptracer_cred", "jobctl", "stop_code",
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
-        "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "timer_slack", "mempolicy",
+        "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "timer_slack", "default_timer_slack", "mempolicy",
     )  # fmt: skip
 
     kernel: Kernel
@@ -230,6 +230,8 @@ class Thread:
     sched: SchedParams
     timer_slack: int
     """ns (PR_SET_TIMERSLACK)."""
+    default_timer_slack: int
+    """What PR_SET_TIMERSLACK 0 goes back to: the creator's slack."""
     pi_blocked_on: PiState | None
     """The priority-inheriting lock it waits for."""
     pi_owned: dict[PiState, None]

@@ -23,7 +23,6 @@ PR_SET_PTRACER = 0x59616D61
 PR_SET_PTRACER_ANY = (1 << 64) - 1
 
 _TSC_ENABLE = 1
-_DEFAULT_SLACK = 50_000
 _ANON_NAME_MAX = 80
 
 Option = Callable[[Thread, int, int, int, int], int]
@@ -123,7 +122,7 @@ def _set_securebits(t: Thread, a: int, b: int, c: int, d: int) -> int:
 
 
 def _set_timerslack(t: Thread, a: int, b: int, c: int, d: int) -> int:
-    t.timer_slack = a if _signed(a) > 0 else _DEFAULT_SLACK
+    t.timer_slack = a if _signed(a) > 0 else t.default_timer_slack
     return 0
 
 

@@ -370,7 +370,7 @@ def set_timerslack(t: Thread, target: Target, data: bytes) -> None:
     who = task(target)
     if who is not t and not may_read(t, who):
         raise Errno.EPERM
-    who.timer_slack = value or 50_000
+    who.timer_slack = value or who.default_timer_slack
 
 
 def cgroup(t: Thread, target: Target) -> bytes:

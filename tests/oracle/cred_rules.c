@@ -22,7 +22,7 @@ static void show(const char *what)
     out("%s: uid %d %d %d fs %d gid %d %d %d fs %d eff %x.%x perm %x.%x inh %x dump %d\n", what, r, e, s, fu, rg, eg, sg, fg,
         d[1].effective & 0xff, d[0].effective & HERE, d[1].permitted & 0xff, d[0].permitted & HERE, d[0].inheritable, prctl(PR_GET_DUMPABLE));
 }
-#define IN_CHILD(body) do { pid_t p = FORK({ body; }); int s = reap(p); if (s) out("child %s\n", status_name(s)); } while (0)
+#define IN_CHILD(...) do { pid_t in_child = FORK({ __VA_ARGS__; }); int child_status = reap(in_child); if (child_status) out("child %s\n", status_name(child_status)); } while (0)
 static long setcap(unsigned eff, unsigned perm, unsigned inh)
 {
     struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
