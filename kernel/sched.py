@@ -91,7 +91,11 @@ class Scheduler:
         return True
 
     def signal_wake(self, t: Thread, fatal: bool) -> None:
-        """Tell ``t`` that a signal is pending and end its sleep if that kind of sleep may end (signal_wake_up)."""
+        """Tell ``t`` that a signal is pending and end its sleep if that kind of sleep may end (signal_wake_up).
+
+        A sleeper is woken as by an event, so that it looks at its condition first: what has happened wins over the signal
+        that came with it.  If it then wants to sleep on, ``_sleep`` refuses and the sleep ends with Wakeup.SIGNAL.
+        """
         t.work |= WORK_SIGNAL
         block = t.block
         if block is None:
@@ -100,7 +104,7 @@ class Scheduler:
             if fatal:
                 self.wake(t, Wakeup.SIGNAL)
         elif block.state == INTERRUPTIBLE or (fatal and block.state == KILLABLE):
-            self.wake(t, Wakeup.SIGNAL)
+            self.wake(t)
 
     def resched(self, t: Thread) -> None:
         """End the slice of the running thread (sched_yield)."""
