@@ -210,9 +210,13 @@ ADJ_NANO = 0x2000
 ADJ_TICK = 0x4000
 ADJ_ADJTIME = 0x8000
 ADJ_OFFSET_READONLY = 0x2000
+STA_PLL = 0x0001
 STA_NANO = 0x2000
 STA_RONLY = 0xFF00
 MAXFREQ_SCALED = 500 << 16
+MAXPHASE = 500_000_000
+"""Most ns the clock can be told to slew."""
+MAX_TAI_OFFSET = 100_000
 TIME_OK = 0
 TIME_ERROR = 5
 
@@ -255,7 +259,7 @@ def _adjust(t: Thread, address: int) -> int:
     _validate_timex(t, modes, tick, freq, sec, usec)
     if modes & ADJ_SETOFFSET:
         delta = sec * NSEC_PER_SEC + usec * (1 if modes & ADJ_NANO else 1000)
-        keeper.set_realtime(t.kernel, clock.realtime() + delta)
+        _set_time(t, clock.realtime() + delta)
     if modes & ADJ_ADJTIME:
         shown = 0
     else:
@@ -273,10 +277,11 @@ def _adjust(t: Thread, address: int) -> int:
             keeper.esterror = max(0, min(esterror, 16_000_000))
         if modes & ADJ_TIMECONST:
             keeper.constant = max(0, min(constant + (0 if keeper.status & STA_NANO else 4), 10))
-        if modes & ADJ_TAI and constant >= 0:
+        if modes & ADJ_TAI and 0 <= constant <= MAX_TAI_OFFSET:
             keeper.tai = constant
-        if modes & ADJ_OFFSET:
-            keeper.offset = offset
+        if modes & ADJ_OFFSET and keeper.status & STA_PLL:
+            limit = MAXPHASE if keeper.status & STA_NANO else MAXPHASE // 1000
+            keeper.offset = max(-limit, min(limit, offset))
         if modes & ADJ_TICK:
             keeper.tick = tick
         shown = keeper.offset
