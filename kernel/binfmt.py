@@ -57,6 +57,10 @@ class Program(Protocol):
     def name(self) -> bytes:
         """The path whose last component becomes the command name."""
 
+    @property
+    def mapped(self) -> Sequence[File]:
+        """The files that will be mapped: the executable and its ELF interpreter, if any."""
+
     def commit(self, t: Thread, mm: AddressSpace, secure: bool) -> Image:
         """Fill the new, empty ``mm``; ``t.cred`` is already the new one, ``secure`` is AT_SECURE.  Raises Errno: the
         process is then killed with SIGSEGV."""

@@ -6,10 +6,14 @@ with all of them, and ambient capabilities survive an exec that is not privilege
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_SETUID, CAP_SYS_PTRACE, SECBIT_KEEP_CAPS, SECBIT_NOROOT, Cred
+from kernel.errno import Errno
+from kernel.fs.inode import MAY_READ
+from kernel.fs.mount import MS_NOSUID
 
 if TYPE_CHECKING:
     from kernel.fs.file import File, Stat
@@ -33,14 +37,32 @@ def set_ids(t: Thread, stat: Stat, nosuid: bool) -> tuple[int, int]:
     return euid, egid
 
 
-def exec_creds(t: Thread, executable: File, stat: Stat, nosuid: bool = False) -> tuple[Cred, bool]:
+def may_dump(t: Thread, files: Sequence[File]) -> bool:
+    """Tell whether a new program may dump core and be traced, before its credentials are committed (would_dump,
+    begin_new_exec): not if the caller cannot read one of its ``files``, and not, by old habit, if the *old* effective ids
+    differ from the real ones."""
+    cred = t.cred
+    if cred.euid != cred.uid or cred.egid != cred.gid:
+        return False
+    for file in files:
+        where = file.where()
+        if where is not None:
+            try:
+                where.dentry.inode.permission(t, MAY_READ)
+            except Errno:
+                return False
+    return True
+
+
+def exec_creds(t: Thread, executable: File, stat: Stat) -> tuple[Cred, bool]:
     """Return the credentials a new program gets, and whether it is a secure exec (AT_SECURE).
 
     ``stat`` is the attributes of ``executable``.  A thread that is traced without CAP_SYS_PTRACE of its tracer, shares its
     file-system context with another process, or has no_new_privs gains nothing.
     """
     old = t.cred
-    euid, egid = set_ids(t, stat, nosuid)
+    where = executable.where()
+    euid, egid = set_ids(t, stat, where is not None and where.mount.flags & MS_NOSUID != 0)
     permitted = 0
     privileged = False
     if not old.securebits & SECBIT_NOROOT:

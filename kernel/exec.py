@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kernel import ptrace
-from kernel.cred_exec import exec_creds
+from kernel.cred_change import SUID_DUMP_DISABLE, commit
+from kernel.cred_exec import exec_creds, may_dump
 from kernel.errno import Errno
 from kernel.exit import release_task, release_user_memory
 from kernel.fs.exec import open_exec
 from kernel.hardware import OutOfFrames
-from kernel.mm.address_space import AddressSpace
+from kernel.mm.address_space import SUID_DUMP_USER, AddressSpace
 from kernel.pid import Pid
 from kernel.posix_timers import exec_timers
 from kernel.signal import SI_KERNEL, SIGCHLD, SIGKILL, SIGSEGV, SigInfo
@@ -28,6 +29,7 @@ from kernel.waitqueue import KILLABLE, Block, Blocking
 
 if TYPE_CHECKING:
     from kernel.binfmt import Program
+    from kernel.cred import Cred
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -104,7 +106,7 @@ def _siblings(t: Thread) -> str:
     return "the exit of " + ", ".join(names)
 
 
-def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, path: bytes) -> int:
+def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, path: bytes) -> int:
     """Past the point of no return: from here an error kills the process (begin_new_exec, setup_new_exec)."""
     process, kernel = t.process, t.kernel
     old = t.mm
@@ -138,12 +140,11 @@ def _begin_new_program(t: Thread, program: Program, cred: object, secure: bool, 
         where = program.executable.where()
         name = where.dentry.name if where is not None else name
     t.comm = name.rsplit(b"/", 1)[-1][:15]
-    changed = t.cred
-    t.cred = cred  # type: ignore[assignment]
-    if secure or t.cred.euid != changed.euid or t.cred.egid != changed.egid:
-        t.pdeath_signal = 0
     mm.set_exe_file(program.executable)
-    mm.dumpable = 0 if secure or (t.cred.uid, t.cred.gid) != (t.cred.euid, t.cred.egid) else 1
+    mm.dumpable = SUID_DUMP_USER if may_dump(t, program.mapped) else SUID_DUMP_DISABLE
+    if secure:
+        t.pdeath_signal = 0
+    commit(t, cred)
     try:
         image = program.commit(t, mm, secure)
     except (Errno, OutOfFrames) as error:

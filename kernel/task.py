@@ -156,7 +156,8 @@ class Thread:
         "real_parent", "parent", "children", "ptrace", "ptraced", "ptracer_cred", "jobctl", "stop_code",
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
-        "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "timer_slack", "default_timer_slack", "mempolicy",
+        "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "mempolicy",
+        "timer_slack", "default_timer_slack",
     )  # fmt: skip
 
     kernel: Kernel

@@ -49,6 +49,14 @@ class _Program:
         return file.file
 
     @property
+    def mapped(self) -> list[File]:
+        interpreter = self._program.interpreter
+        if interpreter is None:
+            return [self.executable]
+        assert isinstance(interpreter.file, _File)
+        return [self.executable, interpreter.file.file]
+
+    @property
     def name(self) -> bytes:
         return self._program.strings.filename
 
