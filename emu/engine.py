@@ -16,6 +16,7 @@ frame  use
 1-4    boot page tables; later the root of the *window*, which maps all of RAM for removing translations
 5      supervisor page with `sysretq`
 6      user page with the instructions of the calibration
+8-     the other tables of the window, filled when it is first needed: one, and one more for each GiB of RAM
 =====  ==========================================================================================
 """
 
@@ -93,7 +94,7 @@ class Engine:
     """
 
     __slots__ = ("_callbacks", "_library", "_uc", "_window", "accelerated", "blank", "context_size", "core", "cr3",
-                 "frames", "rows", "window_frames")
+                 "frames", "rows")
 
     def __init__(self, memory: int = 2 << 30, accelerate: bool | None = None) -> None:
         """Make a machine with ``memory`` bytes of RAM (rounded down to pages).
@@ -109,9 +110,9 @@ class Engine:
         self.accelerated = _engine is not None and accelerate is not False
         self._library: Any = abi.load()
         self._window = False
-        self.window_frames = 0
         self.cr3 = 0
-        self.frames = FrameAllocator(memory & ~0xFFF, _RESERVED_FRAMES)
+        # The window is needed when frames run short: its tables cannot be allocated then.
+        self.frames = FrameAllocator(memory & ~0xFFF, _RESERVED_FRAMES + 1 + _gigabytes(memory))
         self.frames.remove_translations = self.remove_translations
         handle = ctypes.c_void_p()
         self._check(self._library.uc_open(abi.UC_ARCH_X86, abi.UC_MODE_64, ctypes.byref(handle)), "uc_open")
@@ -311,21 +312,23 @@ class Engine:
 
     def _map_window(self) -> None:
         """Map RAM at _WINDOW_VA with 2 MiB pages below the boot root (CPL 3, executable: that is what is looked up)."""
-        frames = self.frames
-        entries = frames.entries
-        before = frames.total - frames.free
-        middle = frames.allocate()
+        entries = self.frames.entries
+        middle = _RESERVED_FRAMES
         entries[(1 << 9) + (_WINDOW_VA >> 39)] = middle << PAGE_SHIFT | PTE_P | PTE_U
-        size = len(frames.memory)
-        for gigabyte in range((size + (1 << 30) - 1) >> 30):
-            low = frames.allocate()
+        size = len(self.frames.memory)
+        for gigabyte in range(_gigabytes(size)):
+            low = middle + 1 + gigabyte
             entries[(middle << 9) + gigabyte] = low << PAGE_SHIFT | PTE_P | PTE_U
             for index in range(512):
                 start = (gigabyte << 30) + (index << 21)
                 if start < size:
                     entries[(low << 9) + index] = start | _LARGE_PAGE | PTE_P | PTE_U
-        self.window_frames = frames.total - frames.free - before
         self._window = True
+
+
+def _gigabytes(size: int) -> int:
+    """Return how many GiB ``size`` bytes begin."""
+    return (size + (1 << 30) - 1) >> 30
 
 
 def _words(context: bytearray) -> array[int]:

@@ -280,7 +280,7 @@ class Machine:
         for shrink in memory.shrinkers:
             while shrink(memory.total):
                 pass
-        held = self._base_frames + self.engine.window_frames + kernel.vfs.pool.total_used + memory.shmem.used
+        held = self._base_frames + kernel.vfs.pool.total_used + memory.shmem.used
         counts = {
             "tasks": kernel.tasks,
             "pids": len(kernel.root_pid_ns.pids),
