@@ -10,7 +10,6 @@ from guest.catalog import LIBCS, Program, programs
 from guest.compare import difference, run_inside
 from guest.native import Outcome, skip_reason
 
-
 CASES = [
     pytest.param(program, libc, id=f"{program.group}/{program.name}-{libc}")
     for program in programs().values()

@@ -32,7 +32,7 @@ int main(void)
     expect(moved != MAP_FAILED && moved != target && moved[0] == 'x', "moves when it may");
     munmap(blocker, page);
 
-    char *kept = mremap(moved, 5 * page, 5 * page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+    char *kept = mremap(moved, 5 * page, 5 * page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
     expect(kept != MAP_FAILED && kept != moved && kept[0] == 'x' && moved[0] == 0, "MREMAP_DONTUNMAP leaves an empty mapping");
 
     int *shared = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -36,11 +36,11 @@ int main(void)
         read(pipes[0], &byte, 1);
         _exit(1);
     });
-    out("child: %s\n", status_name(reap(child)));
-    int status;
-    pid_t adopted = wait(&status);
+    int status = reap(child), adopted_status;
+    pid_t adopted = wait(&adopted_status);
+    out("child: %s\n", status_name(status));
     expect(adopted > 0 && adopted != child, "the grandchild is ours");
-    out("adopted: %s\n", status_name(status));
+    out("adopted: %s\n", status_name(adopted_status));
 
     /* A whole family: children of a killed process, living and dead, come to us. */
     child = FORK({
