@@ -1,4 +1,6 @@
-/* Clocks, sleeps, interval timers: results and errors. */
+/*
+ * time_answers -- clocks, sleeps, interval timers and the CPU limit: results and errors
+ */
 #include "guest.h"
 #include <sys/timex.h>
 #include <sys/times.h>

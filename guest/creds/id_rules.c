@@ -1,4 +1,8 @@
-/* Every rule of changing ids and capabilities, as root and as an ordinary user. */
+/*
+ * id_rules -- every rule of changing ids, groups and capabilities, as root and as an ordinary user
+ *
+ * guest: needs=root
+ */
 #include "guest.h"
 #include <grp.h>
 #include <linux/capability.h>

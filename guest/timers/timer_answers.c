@@ -1,4 +1,6 @@
-/* POSIX timers: errors, signals, values, overruns, targets. */
+/*
+ * timer_answers -- POSIX timers: errors, values, overruns, targets
+ */
 #include "guest.h"
 
 static volatile int caught, overruns, value, from_timer, tid_seen;

@@ -1,4 +1,8 @@
-/* Limits, usage, scheduling, prctl, names, randomness, rseq, membarrier, kcmp: results and errors. */
+/*
+ * small_calls -- limits, scheduling, prctl, names, randomness, rseq, membarrier, kcmp: results and errors
+ *
+ * guest: needs=root libc=glibc
+ */
 #include "guest.h"
 #include <linux/kcmp.h>
 #include <linux/membarrier.h>
@@ -254,7 +258,6 @@ static void rest(void)
     TRY(syscall(SYS_rseq, area, 32, 2, 1));
     TRY(syscall(SYS_rseq, area + 1, 32, 1, 1));
     extern ptrdiff_t __rseq_offset;
-    extern unsigned __rseq_size;
     char *mine = (char *)__builtin_thread_pointer() + __rseq_offset;
     TRY(syscall(SYS_rseq, area, 32, 0, 1));
     TRY(syscall(SYS_rseq, mine, 31, 0, 0x53053053));

@@ -1,4 +1,8 @@
-/* Priority-inheriting locks among threads: hand-over, time-outs, deadlock, dead owners, requeue from a condition. */
+/*
+ * pi_locks -- priority-inheriting locks: hand-over, time-outs, deadlock, dead owners, requeue from a condition
+ *
+ * guest: libc=glibc
+ */
 #include "guest.h"
 #include <linux/futex.h>
 
@@ -12,7 +16,7 @@ static long op(uint32_t *w, int o, uint32_t v, const void *t, uint32_t *x, uint3
 }
 static const char *name(long r)
 {
-    static char text[16];
+    static char text[24];
     if (r < 0)
         return errno_name(-r);
     snprintf(text, sizeof text, "%ld", r);
@@ -107,7 +111,7 @@ int main(void)
         sleep_ms(20);
     }
     out("plain wake of a pi word: %s\n", name(op(&a, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0)));
-    out("plain requeue of a pi word: %s\n", name(op(&a, FUTEX_CMP_REQUEUE_PRIVATE, 1, 1, &b, a)));
+    out("plain requeue of a pi word: %s\n", name(op(&a, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)1, &b, a)));
     uint32_t saved = a;
     a = 0;
     out("trylock with the word cleared: %s\n", name(op(&a, FUTEX_TRYLOCK_PI_PRIVATE, 0, NULL, NULL, 0)));
@@ -155,7 +159,7 @@ int main(void)
         pthread_create(&t[i], NULL, waiter, (void *)i);
     sleep_ms(20);
     out("wake of requeue waiters: %s\n", name(op(&cond, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0)));
-    out("requeue to the wrong lock: %s\n", name(op(&cond, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, 1, &b, 0)));
+    out("requeue to the wrong lock: %s\n", name(op(&cond, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, (void *)1, &b, 0)));
     out("requeue while locked: %s\n", name(op(&cond, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, (void *)1, &a, 0)));
     op(&a, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0);
     sleep_ms(20);

@@ -1,4 +1,6 @@
-/* What every futex operation answers to wrong or empty requests, and what plain ones do. */
+/*
+ * futex_answers -- what every futex operation answers to wrong, empty and plain requests
+ */
 #include "guest.h"
 #include <linux/futex.h>
 
@@ -78,7 +80,7 @@ int main(void)
     out("other %u\n", other);
     FUTEX(&word, FUTEX_WAKE_OP, 1, 1, &other, FUTEX_OP(FUTEX_OP_ANDN, 0xf, FUTEX_OP_CMP_GT, 5));
     out("other %u\n", other);
-    FUTEX(&word, FUTEX_WAKE_OP, 1, 1, &other, FUTEX_OP(FUTEX_OP_XOR | FUTEX_OP_OPARG_SHIFT, 7, FUTEX_OP_CMP_GE, 5));
+    FUTEX(&word, FUTEX_WAKE_OP, 1, 1, &other, FUTEX_OP((FUTEX_OP_XOR | FUTEX_OP_OPARG_SHIFT), 7, FUTEX_OP_CMP_GE, 5));
     out("other %u\n", other);
     FUTEX(&word, FUTEX_WAKE_OP, 1, 1, &other, FUTEX_OP(FUTEX_OP_OR, 6, FUTEX_OP_CMP_LE, -5));
     out("other %u\n", other);
