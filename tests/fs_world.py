@@ -21,12 +21,14 @@ from kernel.cred import Cred
 from kernel.errno import Errno
 from kernel.fs import attr, dirops
 from kernel.fs.fdtable import FdTable
+from kernel.fs.hostfs import HostFs
+from kernel.fs.hosttree import HostTree
 from kernel.fs.inode import FileSystem
 from kernel.fs.locks import LockGraph
 from kernel.fs.mount import Mount, MountNamespace, Path, cross
 from kernel.fs.namespace import FsContext
 from kernel.fs.open import check_how, open_file, plain
-from kernel.fs.path import AT_FDCWD, lookup
+from kernel.fs.path import AT_EACCESS, AT_FDCWD, lookup
 from kernel.fs.roottree import make_root
 from kernel.fs.tmpfs import TmpFs
 from kernel.fs.vfs import Vfs
@@ -142,6 +144,16 @@ def overlay_world(root: str, cred: Cred | None = None) -> Guest:
     """Return a guest over a directory of the host."""
     vfs = make_vfs()
     return Guest(make_thread(vfs, make_root(vfs, root, 1), cred))
+
+
+def bind_world(root: str, writable: bool = True, cred: Cred | None = None) -> Guest:
+    """Return a guest whose root is a bound directory of the host."""
+    vfs = make_vfs()
+    tree = HostTree(root, writable)
+    vfs.trees.append(tree)
+    fs = HostFs(vfs, tree)
+    namespace = MountNamespace(Mount(fs, fs.root, 0, b"bind", vfs.ids.new_mount_id()), 1, vfs.ids)
+    return Guest(make_thread(vfs, namespace, cred))
 
 
 def tmpfs_world(cred: Cred | None = None) -> Guest:
@@ -331,5 +343,5 @@ class Host:
         return sorted([*os.listdir(path), b".", b".."])
 
     def access(self, path: bytes, mask: int) -> None:
-        if _LIBC.faccessat(AT_FDCWD, path, mask, 0):
+        if _LIBC.faccessat(AT_FDCWD, path, mask, AT_EACCESS):
             raise OSError(ctypes.get_errno(), "faccessat")

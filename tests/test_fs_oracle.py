@@ -13,10 +13,12 @@ import tempfile
 from typing import ClassVar
 
 import pytest
-from fs_world import Guest, Host, Outcome, outcome, overlay_world, tmpfs_world
+from fs_world import Guest, Host, Outcome, bind_world, outcome, overlay_world, tmpfs_world
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from kernel.cred import Cred
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the oracle is a Linux kernel")
 
@@ -50,21 +52,40 @@ def scratch() -> str:
     return tempfile.mkdtemp(dir=base)
 
 
+def sysctl(name: str) -> int:
+    """Return a number of the host's /proc/sys/fs; 0 if it has none."""
+    try:
+        with open(f"/proc/sys/fs/{name}") as file:
+            return int(file.read())
+    except OSError:
+        return 0
+
+
 class SameAsHost(RuleBasedStateMachine):
     """Guest in a tmpfs."""
 
     files: ClassVar[int] = 4
+    users: ClassVar[tuple[tuple[int, int, tuple[int, ...]], ...]] = ((0, 0, ()), (1000, 1000, ()), (1001, 1001, (1000,)))
 
     def __init__(self) -> None:
         super().__init__()
         self.base = scratch()
+        os.chmod(self.base, 0o755)
         os.makedirs(os.path.join(self.base, DEPTH))
         self.before = os.getcwd()
         self.umask = os.umask(0o022)
         os.chdir(os.path.join(self.base, DEPTH))
         self.guest = self.make_guest()
+        vfs = self.guest.t.kernel.vfs
+        vfs.protected_symlinks = sysctl("protected_symlinks")
+        vfs.protected_hardlinks = sysctl("protected_hardlinks")
         self.host = Host()
         self.fds: list[tuple[int, int]] = []
+        if os.geteuid():
+            uid, gid = os.geteuid(), os.getegid()
+            self.guest.t.cred = Cred.user(uid, gid, tuple(os.getgroups()))
+        else:
+            self.same("chmod", b".", 0o777)
 
     def make_guest(self) -> Guest:
         guest = tmpfs_world()
@@ -76,6 +97,7 @@ class SameAsHost(RuleBasedStateMachine):
         return guest
 
     def teardown(self) -> None:
+        self.become(0)
         for host_fd, _ in self.fds:
             os.close(host_fd)
         os.chdir(self.before)
@@ -89,6 +111,18 @@ class SameAsHost(RuleBasedStateMachine):
         found = outcome(lambda: getattr(self.guest, name)(*arguments))
         assert found == expected, (name, arguments, found, expected)
         return expected
+
+    @rule(user=st.integers(0, 2))
+    def become(self, user: int) -> None:
+        """Go on as another user, where the test may do that."""
+        if os.getuid():
+            return
+        uid, gid, groups = self.users[user]
+        os.seteuid(0)
+        os.setgroups(groups)
+        os.setegid(gid)
+        os.seteuid(uid)
+        self.guest.t.cred = Cred.user(uid, gid, groups)
 
     # -- names ------------------------------------------------------------------------------------------------------
     @rule(path=PATHS, mode=MODES)
@@ -136,6 +170,10 @@ class SameAsHost(RuleBasedStateMachine):
     def chmod(self, path: bytes, mode: int) -> None:
         self.same("chmod", path, mode)
 
+    @rule(path=PATHS, uid=st.sampled_from([-1, 0, 1000, 1001]), gid=st.sampled_from([-1, 0, 1000, 1001]))
+    def chown(self, path: bytes, uid: int, gid: int) -> None:
+        self.same("chown", path, uid, gid)
+
     @rule(path=PATHS, mask=st.integers(0, 7))
     def access(self, path: bytes, mask: int) -> None:
         self.same("access", path, mask)
@@ -148,7 +186,7 @@ class SameAsHost(RuleBasedStateMachine):
     @rule(path=PATHS, flags=FLAGS, mode=MODES)
     def open(self, path: bytes, flags: int, mode: int) -> None:
         # Opening a FIFO may wait for ever.
-        if any(os.path.exists(p) and not os.path.isdir(p) and not os.path.isfile(p) for p in (path,)):
+        if not os.path.isdir(path) and not os.path.isfile(path) and os.path.exists(path):
             return
         expected = outcome(lambda: self.host.open(path, flags, mode))
         found = outcome(lambda: self.guest.open(path, flags, mode))
@@ -226,6 +264,50 @@ class OverlaySameAsHost(SameAsHost):
         return guest
 
 
+class BindSameAsHost(OverlaySameAsHost):
+    """Guest in a directory of the host that is bound writable; what it did must be there afterwards."""
+
+    def make_guest(self) -> Guest:
+        super().make_guest().t.kernel.vfs.close()
+        guest = bind_world(os.path.join(self.base, "lower"))
+        guest.chdir(b"/" + DEPTH.encode())
+        return guest
+
+    @rule(old=PATHS, new=PATHS, flags=st.sampled_from([0, 0, 0, 1]))
+    def rename(self, old: bytes, new: bytes, flags: int) -> None:
+        """Swapping names is not offered on the host's file systems."""
+        self.same("rename", old, new, flags)
+
+    @rule(path=PATHS, mode=st.sampled_from([0o100644, 0o644]))
+    def mknod(self, path: bytes, mode: int) -> None:
+        """Nor are special files."""
+        self.same("mknod", path, mode)
+
+    def teardown(self) -> None:
+        self.become(0)
+        try:
+            assert tree_of(os.path.join(self.base, "lower", DEPTH)) == tree_of(".")
+        finally:
+            super().teardown()
+
+
+def tree_of(top: str) -> list[tuple[str, int, bytes]]:
+    """Return name, mode and content of everything below a directory."""
+    found = []
+    for directory, names, files in os.walk(top):
+        for name in names + files:
+            path = os.path.join(directory, name)
+            status = os.lstat(path)
+            content = b""
+            if os.path.islink(path):
+                content = os.readlink(path).encode()
+            elif name in files:
+                with open(path, "rb") as file:
+                    content = file.read()
+            found.append((os.path.relpath(path, top), status.st_mode, content))
+    return sorted(found)
+
+
 SETTINGS = settings(
     max_examples=60,
     stateful_step_count=40,
@@ -236,3 +318,5 @@ TestTmpfs = SameAsHost.TestCase
 TestTmpfs.settings = SETTINGS
 TestOverlay = OverlaySameAsHost.TestCase
 TestOverlay.settings = SETTINGS
+TestBind = BindSameAsHost.TestCase
+TestBind.settings = SETTINGS

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from kernel.errno import Errno
 from kernel.fs.file import File, PageSource
 from kernel.fs.hosttree import HostNode, HostTree, host_error
-from kernel.fs.inode import NAME_MAX, S_IFMT, Dentry, Dirent, FileSystem, Inode, Statfs
+from kernel.fs.inode import NAME_MAX, S_IFMT, S_ISGID, Dentry, Dirent, FileSystem, Inode, Statfs
 from kernel.fs.pagecache import PageCache
 from kernel.fs.regular import DataInode, DirectoryFile, RegularFile
 from kernel.hardware import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
@@ -340,12 +340,15 @@ class HostDir(HostInode):
         """Ask the host."""
         return [Dirent(name, number, kind) for name, number, kind in self.node.list()]
 
+    def new_gid(self, t: Thread) -> int:
+        """Return the group of what ``t`` makes here: a set-group-ID directory hands down its own."""
+        return self.gid if self.mode & S_ISGID else t.cred.fsgid
+
     # -- changes ----------------------------------------------------------------------------------------------------
     def create(self, t: Thread, here: Dentry, name: bytes, mode: int) -> Dentry:
         """Make a regular file on the host."""
         try:
-            self.node.tree.create(self.node, name, mode)
-            self.node.tree.give(self.node, name, t.cred.fsuid, t.cred.fsgid)
+            self.node.tree.create(self.node, name, mode, t.cred.fsuid, self.new_gid(t))
         except OSError as error:
             raise host_error(error) from None
         return self.lookup(here, name)
@@ -353,8 +356,10 @@ class HostDir(HostInode):
     def mkdir(self, t: Thread, here: Dentry, name: bytes, mode: int) -> Dentry:
         """Make a directory on the host."""
         try:
+            if self.mode & S_ISGID:
+                mode |= S_ISGID
             os.mkdir(name, mode, dir_fd=self.node.tree.directory(self.node))
-            self.node.tree.give(self.node, name, t.cred.fsuid, t.cred.fsgid)
+            self.node.tree.give(self.node, name, t.cred.fsuid, self.new_gid(t))
         except OSError as error:
             raise host_error(error) from None
         dentry = self.lookup(here, name)
@@ -365,7 +370,7 @@ class HostDir(HostInode):
         """Make a symbolic link on the host."""
         try:
             os.symlink(target, name, dir_fd=self.node.tree.directory(self.node))
-            self.node.tree.give(self.node, name, t.cred.fsuid, t.cred.fsgid)
+            self.node.tree.give(self.node, name, t.cred.fsuid, self.new_gid(t))
         except OSError as error:
             raise host_error(error) from None
         return self.lookup(here, name)

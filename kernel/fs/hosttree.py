@@ -26,6 +26,7 @@ MAX_FILES = 64
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_PATH needs no read permission on the directory; where the host has none, O_RDONLY does for most.
 _WALK_DIR = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_HAS_PATH_FDS = hasattr(os, "O_PATH") and os.path.isdir("/proc/self/fd")
 _OPEN_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 PSEUDO = frozenset(
@@ -250,10 +251,13 @@ class HostTree:
             os.close(fd)
 
     # -- changes: only for trees the user made writable ------------------------------------------------------------
-    def create(self, here: HostNode, name: bytes, mode: int) -> None:
+    def create(self, here: HostNode, name: bytes, mode: int, uid: int, gid: int) -> None:
         """Make a regular file; EEXIST if there is anything of that name."""
         fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _OPEN_FILE, mode, dir_fd=self.directory(here))
         try:
+            if os.geteuid() == 0:
+                os.fchown(fd, uid, gid)
+            # The umask of the host's process had its say in the mode, and chown in the set-id bits.
             os.fchmod(fd, mode)
         finally:
             os.close(fd)
@@ -264,17 +268,26 @@ class HostTree:
             os.chown(name, uid, gid, dir_fd=self.directory(here), follow_symlinks=False)
 
     def change_mode(self, node: HostNode, mode: int) -> None:
-        """chmod, through a descriptor of the object itself: chmod by name would follow a link."""
-        if stat.S_ISREG(node.stat.st_mode):
+        """chmod of the very object: by name it would follow a link."""
+        kind = stat.S_IFMT(node.stat.st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            raise Errno.EOPNOTSUPP
+        if _HAS_PATH_FDS and node.parent is not None:
+            # A descriptor that needs no permission on the object, changed through its name in the host's /proc.
+            fd = os.open(node.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.directory(node.parent))
+            self._check(fd, node, kind)
+            try:
+                os.chmod(f"/proc/self/fd/{fd}", mode)
+            finally:
+                os.close(fd)
+        elif kind == stat.S_IFREG:
             os.fchmod(self.file(node, False), mode)
-        elif stat.S_ISDIR(node.stat.st_mode):
+        else:
             fd = os.open(b".", _OPEN_DIR, dir_fd=self.directory(node))
             try:
                 os.fchmod(fd, mode)
             finally:
                 os.close(fd)
-        else:
-            raise Errno.EOPNOTSUPP
 
     def close(self) -> None:
         """Close all descriptors; the tree cannot be used any more."""
