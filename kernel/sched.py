@@ -132,7 +132,7 @@ class Scheduler:
         """All tasks sleep: let time pass, or wait for the outside, or give up."""
         kernel = self.kernel
         timers, clock, console = kernel.timers, kernel.clock, kernel.console
-        deadline = timers.next if timers.next != timers.NEVER else None
+        deadline = timers.next if timers.next < timers.NEVER else None
         if console.pending:
             if deadline is None:
                 console.poll(None)

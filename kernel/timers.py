@@ -29,12 +29,13 @@ class TimerQueue:
     """All timers of a machine.  Those of equal deadline fire in the order they were added.
 
     ``next`` is the earliest deadline (monotonic ns) or a value beyond all time; the run loop compares it at every trap,
-    so it may be early (a cancelled timer) but never late.
+    so it may be early (a cancelled timer) but never late.  A deadline of NEVER or later is never reached.
     """
 
     __slots__ = ("_heap", "_sequence", "_cancelled", "next")
 
-    NEVER = 1 << 63
+    NEVER = (1 << 63) - 1
+    """KTIME_MAX."""
 
     def __init__(self) -> None:
         self._heap: list[Timer] = []

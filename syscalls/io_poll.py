@@ -127,13 +127,17 @@ def poll(t: Thread, fds: PollFds, nfds: UInt, timeout: Int) -> int | Blocking[in
     return _poll_restartable(t, fds, nfds, deadline)
 
 
+TIME64_MAX = (1 << 63) - 1
+"""Most seconds there are: a later deadline is that one (timespec64_add_safe)."""
+
+
 # -- time-outs that are written back ----------------------------------------------------------------------------------
 def _deadline(t: Thread, seconds: int, nanoseconds: int) -> int:
     """Return the monotonic end of a relative time-out; 0 for "do not wait".  EINVAL for a bad one."""
     if seconds < 0 or not 0 <= nanoseconds < NANO:
         raise Errno.EINVAL
     total = seconds * NANO + nanoseconds
-    return t.kernel.clock.monotonic() + total if total else 0
+    return min(t.kernel.clock.monotonic() + total, TIME64_MAX * NANO) if total else 0
 
 
 def _timespec_deadline(t: Thread, address: int) -> int | None:
@@ -245,13 +249,12 @@ def select(t: Thread, n: Int, readfds: FdSet, writefds: FdSet, exceptfds: FdSet,
     if timeout:
         seconds, micro = TIMEVAL.read(t.mm, timeout)  # type: ignore[arg-type]
         # Linux carries whole seconds of tv_usec over before it looks for nonsense (kern_select).
-        deadline = _deadline(t, seconds + micro // 1_000_000, micro % 1_000_000 * 1000) if micro >= 0 else _bad_time()
+        seconds += micro // 1_000_000
+        if (micro < 0 and micro % 1_000_000) or seconds > TIME64_MAX:
+            raise Errno.EINVAL
+        deadline = _deadline(t, seconds, micro % 1_000_000 * 1000)
     call = _select(t, n, (readfds, writefds, exceptfds), deadline)
     return _finishing(t, call, timeout, deadline, True)
-
-
-def _bad_time() -> int:
-    raise Errno.EINVAL
 
 
 @syscall(270)
