@@ -24,9 +24,10 @@ from kernel.pid import Pid, alloc_pid
 from kernel.rlimit import Rlimits
 from kernel.sched_params import SchedParams
 from kernel.session import change_pgrp, setsid
-from kernel.signal import SIG_IGN, SIGCHLD, SIGINT, SIGQUIT, SigAction, SigAltStack, SigHand
+from kernel.signal import CLD_STOPPED, SIG_IGN, SIGCHLD, SIGCONT, SIGINT, SIGQUIT, SigAction, SigAltStack, SigHand
+from kernel.signal_send import kill_pgrp
 from kernel.task import WORK_TRACE, Process, Thread
-from kernel.wait import P_ALL, WALL, WEXITED, Report, WaitOptions, do_wait
+from kernel.wait import P_ALL, WALL, WEXITED, WUNTRACED, Report, WaitOptions, do_wait
 from kernel.waitqueue import Blocking
 
 if TYPE_CHECKING:
@@ -99,8 +100,18 @@ def _main_of_init(t: Thread) -> Blocking[int]:
 
 
 def _main_of_launcher(t: Thread, launch: Launch) -> Blocking[int]:
-    waiting = do_wait(t, WaitOptions(P_ALL, None, WEXITED | WALL))
-    report = waiting if waiting is None or isinstance(waiting, Report) else (yield from waiting)
+    """Wait for the program.  On a terminal one that stops (Ctrl-Z) stops the whole machine as a job of the host's shell;
+    what continues the machine continues the program."""
+    tty = t.process.tty
+    wanted = WaitOptions(P_ALL, None, WEXITED | WALL | (WUNTRACED if tty is not None else 0))
+    while True:
+        waiting = do_wait(t, wanted)
+        report = waiting if waiting is None or isinstance(waiting, Report) else (yield from waiting)
+        if report is None or report.code != CLD_STOPPED or tty is None or launch.process is None:
+            break
+        t.kernel.console.suspend()
+        tty.foreground = launch.process.pgrp
+        kill_pgrp(launch.process.pgrp, SIGCONT)
     if report is not None:
         launch.status = report.status
     launch.process = None

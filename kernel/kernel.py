@@ -62,6 +62,9 @@ class Console(Protocol):
     def poll(self, timeout: float | None) -> bool:
         """Wait up to ``timeout`` seconds (None: for ever) for the outside; deliver what came; return whether any did."""
 
+    def suspend(self) -> None:
+        """The program on the terminal has stopped: stop the machine, and return when it is continued."""
+
 
 class Watch(Protocol):
     """Somebody who is told what happens: the tracer of ``--trace``, the event list of the Python API."""

@@ -58,7 +58,7 @@ class Termios(NamedTuple):
 
     iflag: int = ICRNL | IXON
     oflag: int = OPOST | ONLCR
-    cflag: int = B38400 | CS8 | CREAD | HUPCL
+    cflag: int = B38400 | CS8 | CREAD
     lflag: int = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN
     line: int = 0
     cc: bytes = b"\x03\x1c\x7f\x15\x04\x00\x01\x00\x11\x13\x1a\x00\x12\x0f\x17\x16\x00\x00\x00"

@@ -79,6 +79,9 @@ class Console:
     def interrupt(self) -> None:
         """End a wait; may be called from another host thread or a signal handler."""
 
+    def suspend(self) -> None:
+        """The program on the terminal has stopped: stop the machine, and return when it is continued."""
+
     def tty(self, kernel: Kernel) -> Tty | None:
         """Return the program's terminal, None if it has none."""
         return None
@@ -311,6 +314,14 @@ class HostConsole(Console):
         if self._terminal is not None:
             self._terminal.take()
         self.attached = True
+
+    def suspend(self) -> None:
+        """Stop as a terminal stops a job: the host's shell takes over until it brings us back (no shell: at once)."""
+        if self._terminal is not None:
+            self._terminal.give_back()
+            os.kill(0, signal.SIGTSTP)
+            self._terminal.take()
+            self._resized = True
 
     # -- waiting --------------------------------------------------------------------------------------------------
     @property
