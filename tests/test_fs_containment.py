@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from kernel.fs.roottree import Bind, bind
 SECRET = b"the host's secret"
 
 
-@pytest.fixture()
+@pytest.fixture
 def host(tmp_path: Path) -> Path:
     """A root for the guest at host/root with a secret at host/secret."""
     (tmp_path / "secret").write_bytes(SECRET)
@@ -57,7 +58,8 @@ def everything(top: Path) -> list[tuple[str, int, bytes]]:
     "path",
     [
         b"/../secret", b"/../../../../../../secret", b"/dir/../../secret", b"/dir/sub/../../../secret", b"/up", b"/absolute",
-        b"/dir/climb", b"/absolute-dir/secret", b"/absolute-dir/../secret", b"//..//..//secret", b"/./../secret", b"/dir/./.././../secret",
+        b"/dir/climb", b"/absolute-dir/secret", b"/absolute-dir/../secret", b"//..//..//secret", b"/./../secret",
+        b"/dir/./.././../secret",
     ],
 )  # fmt: skip
 def test_no_path_leads_out(guest: Guest, path: bytes) -> None:
@@ -133,7 +135,7 @@ def test_devices_fifos_and_sockets_are_never_opened(guest: Guest, host: Path) ->
         for name in names:
             guest.lstat(name)
             for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR | os.O_NONBLOCK):
-                assert outcome(lambda name=name, flags=flags: guest.open(name, flags)) == ("errno", 6), name
+                assert outcome(partial(guest.open, name, flags)) == ("errno", 6), name
         assert time.monotonic() - begin < 1
 
 
@@ -212,7 +214,7 @@ def test_pseudo_file_systems_of_the_host_look_empty() -> None:
     """/proc, /sys and /dev of the host are not there, even where nothing is mounted over them."""
     guest = bind_world("/", writable=False)
     for path in (b"/proc/self", b"/proc/1", b"/proc/version", b"/sys/kernel", b"/dev/null"):
-        assert outcome(lambda path=path: guest.lstat(path))[0] == "errno"
+        assert outcome(partial(guest.lstat, path))[0] == "errno"
     assert guest.listdir(b"/proc") == [b".", b".."]
 
 

@@ -195,6 +195,7 @@ class Machine:
     def _build_tree(self) -> MountNamespace:
         config, kernel = self.config, self.kernel
         kernel.vfs = vfs = Vfs(kernel.clock, kernel.memory, self.cpu.code_changed, kernel.random, LockGraph())
+        kernel.memory.shrinkers.append(vfs.shrink)
         place = config.rootfs
         try:
             namespace = make_root(vfs, config.rootfs, kernel.next_inum())
@@ -268,6 +269,8 @@ class Machine:
 
     def close(self) -> None:
         """Free the engine and the guest's memory; the machine must not be used afterwards."""
+        if self.launch is not None:
+            self.kernel.vfs.close()
         self.engine.close()
 
     def leaks(self) -> dict[str, int]:

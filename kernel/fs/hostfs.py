@@ -71,6 +71,14 @@ class HostFs(FileSystem):
             self.magic, host.f_bsize, host.f_blocks, host.f_bfree, host.f_bavail, host.f_files, host.f_ffree, self.dev, NAME_MAX
         )
 
+    def shrink(self, wanted: int) -> int:
+        """Give back frames of pages that are mapped nowhere and the same as on the host; return how many."""
+        return sum(
+            inode.pages.shrink()
+            for inode in list(self.known.values())
+            if isinstance(inode, HostFile) and inode.pages is not None
+        )
+
     def sync(self) -> None:
         """Write back all mapped pages."""
         for inode in list(self.known.values()):

@@ -87,9 +87,10 @@ class Dirent(NamedTuple):
 
 
 class FileSystem:
-    """One superblock: ``dev`` is its st_dev, ``type`` the name of /proc/filesystems, ``read_only`` its SB_RDONLY."""
+    """One superblock: ``dev`` is its st_dev, ``type`` the name of /proc/filesystems, ``read_only`` its SB_RDONLY;
+    ``mounts`` counts where it is mounted."""
 
-    __slots__ = ("vfs", "dev", "type", "magic", "read_only", "root", "__weakref__")
+    __slots__ = ("vfs", "dev", "type", "magic", "read_only", "root", "mounts", "__weakref__")
 
     root: Dentry
 
@@ -99,6 +100,10 @@ class FileSystem:
         self.type = type_
         self.magic = magic
         self.read_only = False
+        self.mounts = 0
+
+    def discard(self) -> None:
+        """It is mounted nowhere any more and nobody uses it: give back what it holds."""
 
     def statfs(self) -> Statfs:
         """Return sizes; pseudo file systems have none (simple_statfs)."""

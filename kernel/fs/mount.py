@@ -48,6 +48,7 @@ class Mount:
 
     def __init__(self, fs: FileSystem, root: Dentry, flags: int, source: bytes, number: int) -> None:
         self.fs = fs
+        fs.mounts += 1
         self.root = root
         self.parent: Mount | None = None
         self.mountpoint: Dentry = root
@@ -70,6 +71,13 @@ class Mount:
                 del self.parent.children[self.mountpoint]
             self.mountpoint.mounted -= 1
             self.parent = None
+
+    def end(self) -> None:
+        """Detach for good; a file system that was mounted only here and is used by nobody gives its memory back."""
+        self.detach()
+        self.fs.mounts -= 1
+        if not self.fs.mounts:
+            self.fs.discard()
 
     @property
     def read_only(self) -> bool:

@@ -206,7 +206,10 @@ def do_umount(t: Thread, target: bytes, flags: int) -> None:
         raise Errno.EBUSY
     if flags & MNT_EXPIRE:
         raise Errno.EAGAIN
-    mount.detach()
+    if flags & MNT_DETACH:
+        mount.detach()
+    else:
+        mount.end()
 
 
 def in_use(t: Thread, mount: Mount) -> bool:

@@ -81,6 +81,7 @@ class OverlayFs(TmpFs):
 
         Directories stay: their dentries are what names below and working directories hang on.
         """
+        kept = set(self.changed.values())
         todo = [self.root.inode]
         while todo:
             directory = todo.pop()
@@ -88,7 +89,7 @@ class OverlayFs(TmpFs):
             for name, dentry in list(directory.entries.items()):
                 if dentry.inode.is_dir:
                     todo.append(dentry.inode)
-                elif dentry.cached and not dentry.mounted:
+                elif dentry.cached and not dentry.mounted and dentry.inode not in kept:
                     del directory.entries[name]
         self.cached = 0
 

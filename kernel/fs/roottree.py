@@ -19,8 +19,9 @@ from kernel.fs.memfd import make_hidden_mount
 from kernel.fs.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME, Mount, MountNamespace, Path, cross
 from kernel.fs.overlay import OverlayFs
 from kernel.fs.pagecache import PageCache
+from kernel.fs.path import MAX_LINKS
 from kernel.fs.procfs_root import make_procfs
-from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs
+from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs, TmpSymlink
 from kernel.fs.vfs import Vfs
 
 if TYPE_CHECKING:
@@ -46,10 +47,12 @@ def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
     tree = HostTree(host_root)
     vfs.trees.append(tree)
     overlay = OverlayFs(vfs, tree, memory // 2)
+    vfs.shrinkers.append(overlay.shrink)
     root = Mount(overlay, overlay.root, MS_RELATIME, b"overlay", vfs.ids.new_mount_id())
     namespace = MountNamespace(root, inum, vfs.ids)
     vfs.hidden_mount = make_hidden_mount(TmpFs(vfs, memory))
     vfs.devtmpfs = make_devfs(vfs)
+    vfs.devtmpfs.mounts += 1  # it stays, mounted or not
     mount_at(vfs, namespace, b"/dev", vfs.devtmpfs, MS_NOSUID | MS_RELATIME, b"devtmpfs")
     mount_at(vfs, namespace, b"/dev/shm", TmpFs(vfs, memory // 2), MS_NOSUID | MS_NODEV | MS_RELATIME, b"tmpfs")
     # The host's sysfs describes the host, and there is none of our own: an empty directory is the honest answer.
@@ -78,31 +81,54 @@ def mount_at(vfs: Vfs, namespace: MountNamespace, target: bytes, fs: FileSystem,
 
 
 def make_directories(namespace: MountNamespace, target: bytes) -> Path:
-    """Walk to an absolute path before there is any process, making missing directories.
+    """Walk to an absolute path before there is any process, making missing directories in memory.
 
-    Links are not followed.  Raises ENOTDIR if something on the way is no directory.
+    Raises ENOTDIR if something on the way is no directory, ELOOP.
     """
-    mount, dentry = namespace.root, namespace.root.root
-    for name in target.split(b"/"):
+    top = Path(*cross(namespace.root, namespace.root.root))
+    mount, dentry = top
+    stack = target.split(b"/")[::-1]
+    links = 0
+    while stack:
+        name = stack.pop()
         if name in (b"", b"."):
             continue
         if name == b"..":
-            raise Errno.EINVAL
+            while dentry is mount.root and mount.parent is not None:
+                mount, dentry = mount.parent, mount.mountpoint
+            mount, dentry = cross(mount, dentry.parent)
+            continue
         directory = dentry.inode
         try:
             child = directory.lookup(dentry, name)
         except Errno.ENOENT:
             if not isinstance(directory, TmpDir):
                 raise
-            fs = directory.fs
-            assert isinstance(fs, TmpFs)
-            inode = TmpDir(fs, fs.new_ino(), S_IFDIR | 0o755)
-            child = directory.entries[name] = Dentry(name, dentry, inode)
-            directory.count_subdir(1)
+            child = add_directory(dentry, name)
+        if isinstance(child.inode, TmpSymlink):
+            links += 1
+            if links > MAX_LINKS:
+                raise Errno.ELOOP
+            text = child.inode.target
+            stack += text.split(b"/")[::-1]
+            if text.startswith(b"/"):
+                mount, dentry = top
+            continue
         if not child.inode.is_dir:
             raise Errno.ENOTDIR
         mount, dentry = cross(mount, child)
     return Path(mount, dentry)
+
+
+def add_directory(here: Dentry, name: bytes) -> Dentry:
+    """Make a directory in a directory in memory."""
+    directory = here.inode
+    assert isinstance(directory, TmpDir)
+    fs = directory.fs
+    assert isinstance(fs, TmpFs)
+    dentry = directory.entries[name] = Dentry(name, here, TmpDir(fs, fs.new_ino(), S_IFDIR | 0o755))
+    directory.count_subdir(1)
+    return dentry
 
 
 def bind(vfs: Vfs, namespace: MountNamespace, what: Bind) -> Mount:
@@ -117,6 +143,7 @@ def bind(vfs: Vfs, namespace: MountNamespace, what: Bind) -> Mount:
     tree = HostTree(directory, what.writable)
     vfs.trees.append(tree)
     fs = HostFs(vfs, tree, os.fsencode(name))
+    vfs.shrinkers.append(fs.shrink)
     if not name:
         return mount_at(vfs, namespace, target, fs, flags, os.fsencode(what.source))
     above, _, last = target.rpartition(b"/")

@@ -86,6 +86,15 @@ class TmpFs(FileSystem):
         """Return size= as /proc/mounts shows it."""
         return b",size=%dk" % (self.pool.limit << (PAGE_SHIFT - 10))
 
+    def discard(self) -> None:
+        """Take the tree apart: names and directories refer to each other, so they would keep the data."""
+        todo = [self.root.inode]
+        while todo:
+            directory = todo.pop()
+            assert isinstance(directory, TmpDir)
+            todo += [dentry.inode for dentry in directory.entries.values() if dentry.inode.is_dir]
+            directory.entries.clear()
+
     def dentry(self, name: bytes, here: Dentry, inode: Inode) -> Dentry:
         """Make a dentry."""
         return Dentry(name, here, inode)

@@ -35,13 +35,13 @@ class Vfs:
 
     ``drivers``: (S_IFCHR or S_IFBLK, dev_t) -> how to open the device.  ``ids``: mount numbers.  ``hidden_mount``: the tmpfs
     of memfd_create, in no namespace.  ``devtmpfs``: the one behind every mount of that type.  ``make_procfs``: makes the
-    procfs of a pid namespace.  ``trees``: what of the host is open.  ``protected_symlinks`` and ``protected_hardlinks`` are the
-    sysctls of proc_sys_fs(5), set as distributions set them.
+    procfs of a pid namespace.  ``trees``: what of the host is open.  ``shrinkers`` free pages.
+    ``protected_symlinks`` and ``protected_hardlinks`` are the sysctls of proc_sys_fs(5), set as distributions set them.
     """
 
     __slots__ = (
         "clock", "pool", "random", "drivers", "ids", "locks", "_last_dev", "boot_id", "hidden_mount", "devtmpfs", "make_procfs",
-        "trees", "protected_symlinks", "protected_hardlinks",
+        "trees", "shrinkers", "protected_symlinks", "protected_hardlinks",
     )  # fmt: skip
 
     hidden_mount: Mount
@@ -59,9 +59,19 @@ class Vfs:
         self.locks = locks
         self._last_dev = 19
         self.trees: list[HostTree] = []
+        self.shrinkers: list[Callable[[int], int]] = []
         self.protected_symlinks = 1
         self.protected_hardlinks = 1
         self.boot_id = uuid4(randomness)
+
+    def shrink(self, wanted: int) -> int:
+        """Give back about ``wanted`` frames of file pages that can be read again; return how many."""
+        freed = 0
+        for shrink in self.shrinkers:
+            freed += shrink(wanted - freed)
+            if freed >= wanted:
+                break
+        return freed
 
     def close(self) -> None:
         """The machine is done: close what is open on the host."""
