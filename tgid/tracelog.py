@@ -31,8 +31,6 @@ VDSO_REACH = 1 << 16
 """No vDSO is larger, in bytes."""
 EXECVE = 59
 NEVER = -1
-_RESTARTS = frozenset({-512, -513, -514, -516})
-"""Results of calls that a signal interrupted (ERESTART*)."""
 
 
 class TraceLog:
@@ -99,8 +97,8 @@ class TraceLog:
         if result >= 1 << 63:  # rt_sigreturn: RAX as it was
             result -= 1 << 64
         process = t.process
-        if result in _RESTARTS and t not in self._held and (process.group_exit or process.group_exec_task not in (None, t)):
-            return  # killed by another thread's exit: nobody sees it come back, ``exited`` ends the line
+        if (process.group_exit or process.group_exec_task not in (None, t)) and t not in self._held:
+            return  # on its way out with the others: nobody sees the call come back, ``exited`` ends the line
         since = self._entered.pop(t, NEVER)
         if since != NEVER:
             self._count(number, result, t.kernel.clock.monotonic() - since)

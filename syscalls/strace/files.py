@@ -293,6 +293,7 @@ _IOCTL_OUT = {
     0x5460: "loff_t",
 }
 _IOCTL_NUMBER = frozenset({0x5409, 0x5425, 0x540E, 0x40049409, 0x40045436, 0x5441})
+_IOCTL_ADDRESS = frozenset({0x5405, 0x5406, 0x5407, 0x5408, 0x5415, 0x5416, 0x5417, 0x5418})
 _DIRECTIONS = ("_IOC_NONE", "_IOC_WRITE", "_IOC_READ", "_IOC_READ|_IOC_WRITE")
 
 
@@ -325,6 +326,8 @@ def ioctl(call: Call) -> Iterator[str]:
             text = enum_name("tcxonc", value & 0xFFFFFFFF)
         elif command in _IOCTL_NUMBER:
             text = str(signed32(value))
+        elif command in _IOCTL_ADDRESS:
+            text = address(value)
         else:
             text = hexadecimal(value)
         yield f"{head}, {text}"

@@ -268,6 +268,9 @@ def prctl(call: Call) -> Iterator[str]:
             yield address(a)
         elif option == 16:
             yield cstring(mm, a, 16)
+        elif option == 2:
+            signo = mm.read_u32(a)
+            yield f"[{signal_name(signo) if signo else '0'}]"
         elif option == 25:
             yield f"[{enum_name('tsc', mm.read_u32(a))}]"
         else:
@@ -364,7 +367,7 @@ def kcmp(call: Call) -> Iterator[str]:
     """kcmp(2): the descriptors only count when files are compared."""
     first, second, kind = signed32(call.args[0]), signed32(call.args[1]), call.args[2] & 0xFFFFFFFF
     tail = ""
-    if kind == 0:
+    if not 1 <= kind <= 7:
         tail = f", {call.args[3]}, {call.args[4]}"
     elif kind == 7:
         tail = f", {call.args[3]}, {address(call.args[4])}"

@@ -40,7 +40,7 @@ def protocol(call: Call, value: int, arg: Arg, index: int) -> str:
         return enum_name("ip_protocol", value & 0xFFFFFFFF)
     if domain == 16:
         return enum_name("netlink", value & 0xFFFFFFFF)
-    return str(signed32(value))
+    return str(value & 0xFFFFFFFF)
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------

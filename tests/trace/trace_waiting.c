@@ -1,0 +1,88 @@
+/* Waiting for descriptors: poll, select, epoll, eventfd, signalfd, timerfd, pipes and what ioctl says of them. */
+#include "trace.h"
+
+int main(void)
+{
+    int ends[2], number = 1;
+    char byte[8];
+    struct pollfd fds[3] = {{3, POLLIN | POLLPRI, 0}, {4, POLLOUT, 0}, {-1, 0, 0}};
+    struct timespec ms = {0, 1000000}, zero = {0, 0};
+    struct timeval short_time = {0, 1000};
+    unsigned long mask = 1UL << 1 | 1UL << 16;
+    fd_set in, out;
+    struct epoll_event event = {EPOLLIN | EPOLLET, {.u64 = 0x123456789abcdefULL}}, events[4];
+
+    CALL(pipe, ends);
+    CALL(pipe2, ends, O_CLOEXEC | O_NONBLOCK);
+    CALL(pipe2, ends, 5);
+    CALL(pipe, 0L);
+    CALL(poll, fds, 3, 0);
+    CALL(poll, fds, 1, 0);
+    CALL(poll, fds, 1, 10);
+    CALL(poll, 0L, 0, 0);
+    CALL(poll, 1L, 1, 0);
+    CALL(ppoll, fds, 1, &ms, &mask, 8L);
+    CALL(ppoll, fds, 2, 0L, 0L, 8L);
+    FD_ZERO(&in);
+    FD_ZERO(&out);
+    FD_SET(3, &in);
+    FD_SET(5, &in);
+    FD_SET(4, &out);
+    CALL(select, 8, &in, &out, 0L, 0L);
+    FD_SET(3, &in);
+    CALL(select, 8, &in, 0L, 0L, &short_time);
+    CALL(select, 0, 0L, 0L, 0L, &short_time);
+    FD_ZERO(&in);
+    CALL(select, 8, &in, 0L, 0L, &short_time);
+    struct { unsigned long *mask; size_t size; } pair = {&mask, 8};
+    FD_SET(3, &in);
+    ms.tv_nsec = 1000;
+    CALL(pselect6, 8, &in, 0L, 0L, &ms, &pair);
+    CALL(pselect6, 8, 0L, &out, 0L, &zero, 0L);
+    FD_SET(60, &out);
+    CALL(select, 61, 0L, &out, 0L, 0L);
+    CALL(epoll_create, 5);
+    CALL(epoll_create1, EPOLL_CLOEXEC);
+    CALL(epoll_ctl, 7, EPOLL_CTL_ADD, 3, &event);
+    event.events = EPOLLOUT;
+    event.data.u64 = 4;
+    CALL(epoll_ctl, 7, EPOLL_CTL_ADD, 4, &event);
+    CALL(epoll_ctl, 7, EPOLL_CTL_MOD, 4, &event);
+    CALL(epoll_ctl, 7, EPOLL_CTL_DEL, 9, 0L);
+    CALL(epoll_ctl, 7, 77, 5, &event);
+    CALL(epoll_wait, 7, events, 4, 0);
+    CALL(epoll_pwait, 7, events, 4, -1, &mask, 8L);
+    CALL(epoll_ctl, 7, EPOLL_CTL_DEL, 4, 0L);
+    CALL(epoll_wait, 7, events, 4, 0);
+    CALL(epoll_wait, -1, events, 4, 0);
+    CALL(epoll_pwait2, 7, events, 4, &zero, 0L, 8L);
+    CALL(eventfd, 5);
+    CALL(eventfd2, 0, EFD_NONBLOCK | EFD_CLOEXEC | EFD_SEMAPHORE);
+    CALL(signalfd4, -1, &mask, 8L, SFD_NONBLOCK);
+    CALL(signalfd, -1, &mask, 8L);
+    CALL(timerfd_create, CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    struct itimerspec when = {{1, 2}, {3, 4}}, was;
+    CALL(timerfd_settime, 13, TFD_TIMER_ABSTIME, &when, &was);
+    CALL(timerfd_settime, 13, 0, &when, 0L);
+    CALL(timerfd_gettime, 13, &was);
+    CALL(read, 9, byte, 8L);
+    CALL(read, 10, byte, 8L);
+    struct iovec vector = {"ab", 2};
+    CALL(vmsplice, 4, &vector, 1L, 0);
+    CALL(ioctl, 3, FIONREAD, &number);
+    number = 1;
+    CALL(ioctl, 3, FIONBIO, &number);
+    CALL(ioctl, 3, FIOCLEX);
+    CALL(ioctl, 3, FIONCLEX);
+    struct termios settings = {0};
+    struct winsize size = {0};
+    CALL(ioctl, 3, TCGETS, &settings);
+    CALL(ioctl, 3, TIOCGWINSZ, &size);
+    CALL(ioctl, 3, TIOCSPGRP, &number);
+    CALL(ioctl, 3, TCSETSW, &settings);
+    CALL(ioctl, 3, TIOCSWINSZ, &size);
+    CALL(ioctl, 3, TCSBRK, 1);
+    CALL(ioctl, 3, TIOCSCTTY, 0);
+    CALL(ioctl, 3, TIOCNOTTY);
+    return 0;
+}
