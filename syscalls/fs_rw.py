@@ -14,7 +14,9 @@ from kernel.fs.attr import truncate as truncate_path
 from kernel.fs.file import O_APPEND, O_NONBLOCK, O_PATH, O_WRONLY, File, read_blocking, write_blocking
 from kernel.fs.inode import MAX_FILE_SIZE, S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG
 from kernel.fs.path import AT_FDCWD, lookup
+from kernel.fs.pipe import PipeFile
 from kernel.fs.regular import RegularFile
+from kernel.hardware import PAGE_MASK
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
 from kernel.signal import SIGXFSZ
 from kernel.signal_send import send_sig_self
@@ -96,19 +98,34 @@ def read(t: Thread, fd: Fd, buf: OutBuf, count: Size) -> int | Blocking[int]:
         try:
             t.mm.write(buf, data)  # type: ignore[union-attr]
         except Errno.EFAULT:
-            done = t.mm.copy_out_partial(buf, data)  # type: ignore[union-attr]
-            if isinstance(file, RegularFile):
-                file.pos = position + done
-            if not done:
-                raise
-            return done
+            return _read_fault(t, file, buf, data, position)
     return len(data)
 
 
+def _read_fault(t: Thread, file: File, buf: int, data: bytes, position: int) -> int:
+    """The buffer ends before ``data``: keep the file as if only what was stored had been read.  EFAULT if nothing was.
+
+    Pipes go on page by page: one that cannot be stored whole stays (copy_page_to_iter in pipe_read).
+    """
+    done = t.mm.copy_out_partial(buf, data)  # type: ignore[union-attr]
+    if isinstance(file, RegularFile):
+        file.pos = position + done
+    elif isinstance(file, PipeFile):
+        done &= ~PAGE_MASK
+        file.pipe.unread(data[done:])
+    if not done:
+        raise Errno.EFAULT
+    return done
+
+
 def _read_slow(t: Thread, file: File, buf: int, count: int) -> Blocking[int]:
+    position = file.pos
     data = yield from read_blocking(t, file, count)
     if data:
-        t.mm.write(buf, data)  # type: ignore[union-attr]
+        try:
+            t.mm.write(buf, data)  # type: ignore[union-attr]
+        except Errno.EFAULT:
+            return _read_fault(t, file, buf, data, position)
     return len(data)
 
 
@@ -178,9 +195,22 @@ def write(t: Thread, fd: Fd, buf: InBuf, count: Size) -> int | Blocking[int]:
     if count > PIECE:
         return _write_pieces(t, file, [(buf, _amount(count))])
     data = t.mm.copy_in_partial(buf, count)  # type: ignore[union-attr]
-    if len(data) != count and not data:
-        raise Errno.EFAULT
+    if len(data) != count:
+        return _write_data(t, file, _whole_pages(file, data))
     return _write_data(t, file, data)
+
+
+def _whole_pages(file: File, data: bytes) -> bytes:
+    """The user's buffer ends before its length: return what is written of the part that could be read.
+
+    Regular files take all of it, others page by page: one that cannot be fetched whole is not written (pipe_write).
+    EFAULT if nothing is left.
+    """
+    if not isinstance(file, RegularFile):
+        data = data[: len(data) & ~PAGE_MASK]
+    if not data:
+        raise Errno.EFAULT
+    return data
 
 
 def _write_data(t: Thread, file: File, data: bytes) -> int | Blocking[int]:
@@ -214,7 +244,8 @@ def _write_pieces(t: Thread, file: File, vector: list[tuple[int, int]]) -> int |
     assert mm is not None
     left = sum(length for _, length in vector)
     if left <= PIECE:
-        return _write_data(t, file, mm.gather(vector))
+        data = mm.gather(vector)
+        return _write_data(t, file, data if len(data) == left else _whole_pages(file, data))
     return _write_many(t, file, vector)
 
 

@@ -13,7 +13,7 @@ override fails as Linux fails when the operation is missing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from kernel.cred import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
 from kernel.errno import Errno
@@ -93,6 +93,10 @@ class FileSystem:
     __slots__ = ("vfs", "dev", "type", "magic", "read_only", "root", "mounts", "__weakref__")
 
     root: Dentry
+
+    has_negative_names: ClassVar[bool] = True
+    """Whether looking for a name that is not there finds its absence.  In procfs it is an error of the lookup, so that creating
+    anything fails with ENOENT."""
 
     def __init__(self, vfs: Vfs, type_: bytes, magic: int) -> None:
         self.vfs = vfs

@@ -249,6 +249,8 @@ class Walk:
         try:
             return self.dentry.inode.lookup(self.dentry, self.last)
         except Errno.ENOENT:
+            if not self.dentry.inode.fs.has_negative_names:
+                raise
             return None
 
     @property

@@ -129,6 +129,13 @@ class Pipe:
             self.write_wait.wake_all(_WRITABLE)
         return data
 
+    def unread(self, data: bytes) -> None:
+        """Put back the end of what was just read: the reader could not store it."""
+        if self.offset:
+            self.slots[0] = self.slots[0][self.offset :]
+            self.offset = 0
+        self.slots.appendleft(data)
+
     def _gather(self, data: bytes, size: int) -> bytes:
         slots = self.slots
         parts = [data]

@@ -47,6 +47,8 @@ class ProcFs(FileSystem):
 
     __slots__ = ("kernel", "ns", "_last_ino")
 
+    has_negative_names = False
+
     def __init__(self, kernel: Kernel, ns: PidNamespace) -> None:
         super().__init__(kernel.vfs, b"proc", PROC_SUPER_MAGIC)
         self.kernel = kernel
@@ -187,10 +189,6 @@ class ProcDir(ProcInode):
     def readdir(self, here: Dentry) -> list[Dirent]:
         """List the entries."""
         return [Dirent(name, d.inode.ino, d.inode.mode >> 12 & 15) for name, d in self.entries.items()]
-
-    def create(self, t: Thread, here: Dentry, name: bytes, mode: int) -> Dentry:
-        """Nothing can be made in /proc; the kernel says there is no such place (proc has no create operation)."""
-        raise Errno.EACCES
 
 
 def add_files(fs: ProcFs, here: Dentry, files: Mapping[bytes, Entry], target: object = None) -> None:

@@ -17,6 +17,7 @@ from kernel.fs.mount import Path
 from kernel.fs.mounts_text import mountinfo_text, mounts_text, mountstats_text
 from kernel.fs.path import d_path
 from kernel.fs.procfs import Entry, ProcDir, ProcFile, ProcFs, ProcInode, place_of
+from kernel.fs.procmem import MemInode
 from kernel.fs.proctext import (
     auxv,
     cgroup,
@@ -86,6 +87,7 @@ THREAD: Mapping[bytes, Entry] = {
 }
 LINKS = (b"exe", b"cwd", b"root")
 DIRECTORIES = (b"fd", b"fdinfo")
+MEM = Entry(0o600, None)
 
 
 class Target:
@@ -165,6 +167,8 @@ class TaskDir(TaskNode):
         if entry is not None:
             ino = _number(target.pid, 64 + list(self.table).index(name))
             return Dentry(name, here, GuardedFile(fs, ino, entry, target, *owner_of(task)))
+        if name == b"mem":
+            return Dentry(name, here, MemInode(fs, _number(target.pid, 17), MEM, target, *owner_of(task)))
         if name in LINKS:
             return Dentry(name, here, TaskLink(fs, _number(target.pid, 1 + LINKS.index(name)), target, name))
         if name in DIRECTORIES:
@@ -182,6 +186,7 @@ class TaskDir(TaskNode):
         found = [Dirent(name, _number(pid, 8 + i), 4) for i, name in enumerate(DIRECTORIES)]
         if not self.target.single:
             found.append(Dirent(b"task", _number(pid, 16), 4))
+        found.append(Dirent(b"mem", _number(pid, 17), 8))
         found += [Dirent(name, _number(pid, 1 + i), 10) for i, name in enumerate(LINKS)]
         found += [Dirent(name, _number(pid, 64 + i), 8) for i, name in enumerate(self.table)]
         return found

@@ -28,11 +28,15 @@ TFD_IOC_SET_TICKS = 0x40085400
 class TimerFd(AnonFile):
     """``clock``: a CLOCK_* id; ``ticks``: expirations not yet read; ``interval`` in ns, 0 for a single shot.
 
-    ``expires``: monotonic ns of the next expiration, None if disarmed; ``wall``: the same on the wall clock while an
-    absolute CLOCK_REALTIME time is followed.
+    ``expires``: monotonic ns of the next expiration, or of the last one if it is not followed by another yet, None if
+    disarmed; ``wall``: the same on the wall clock while an absolute CLOCK_REALTIME time is followed; ``expired``: it fired
+    since the count was asked for.
     """
 
-    __slots__ = ("kernel", "clock", "ticks", "interval", "expires", "wall", "timer", "wait", "cancel_on_set", "canceled", "_set")
+    __slots__ = (
+        "kernel", "clock", "ticks", "interval", "expires", "wall", "timer", "wait", "expired", "cancel_on_set", "canceled",
+        "_set",
+    )  # fmt: skip
 
     NAME = b"[timerfd]"
     READ_WCHAN = "timerfd_read"
@@ -47,6 +51,7 @@ class TimerFd(AnonFile):
         self.wall: int | None = None
         self.timer: Timer | None = None
         self.wait = WaitQueue()
+        self.expired = False
         self.cancel_on_set = self.canceled = False
         self._set = self._clock_was_set
         if is_realtime(clock):
@@ -60,27 +65,30 @@ class TimerFd(AnonFile):
             self.timer = self.kernel.timers.add(self.expires, self._fire)
 
     def _fire(self) -> None:
-        """One expiration; those of an interval that passed meanwhile are counted by ``_catch_up`` when asked for."""
+        """One expiration.  An interval goes on only when the count is asked for, so that a short one nobody looks at
+        costs nothing (timerfd_tmrproc)."""
         self.timer = None
+        self.expired = True
         self.ticks += 1
-        assert self.expires is not None
-        if self.interval:
-            # The next shot is armed at once, so that a watcher is woken each time; periods shorter than the kernel
-            # gets to run are counted, not replayed (hrtimer_forward).
-            now = self.kernel.clock.monotonic()
-            missed = max(0, now - self.expires) // self.interval
-            self.ticks += missed
-            step = (missed + 1) * self.interval
-            self.expires += step
-            if self.wall is not None:
-                self.wall += step
-            self._arm()
-        else:
-            self.expires = self.wall = None
+        self.wall = self.wall if self.interval else None
         self.wait.wake_all(POLLIN)
 
-    def _clock_was_set(self, key: object) -> bool:
+    def _catch_up(self) -> None:
+        """Count the intervals that passed since the last expiration and start the next (hrtimer_forward_now)."""
+        if not self.expired or not self.interval:
+            return
+        assert self.expires is not None
+        self.expired = False
+        passed = (self.kernel.clock.monotonic() - self.expires) // self.interval
+        self.ticks += passed
+        step = (passed + 1) * self.interval
+        self.expires += step
         if self.wall is not None:
+            self.wall += step
+        self._arm()
+
+    def _clock_was_set(self, key: object) -> bool:
+        if self.wall is not None and not self.expired:
             self.expires = to_monotonic(self.kernel, self.clock, self.wall)
             self._arm()
         if self.cancel_on_set:
@@ -96,6 +104,7 @@ class TimerFd(AnonFile):
         self.cancel_on_set = real and absolute and bool(flags & TFD_TIMER_CANCEL_ON_SET)
         canceled, self.canceled = self.canceled, False
         self.ticks = 0
+        self.expired = False
         self.interval = interval
         self.wall = None
         if not value:
@@ -113,9 +122,9 @@ class TimerFd(AnonFile):
 
     def gettime(self) -> tuple[int, int]:
         """Return (ns until the next expiration, interval in ns); (0, ...) if disarmed."""
-        if self.expires is None:
-            return 0, self.interval
-        return max(1, self.expires - self.kernel.clock.monotonic()), self.interval
+        self._catch_up()
+        left = self.expires - self.kernel.clock.monotonic() if self.expires is not None else 0
+        return max(0, left), self.interval
 
     def read(self, t: Thread, size: int) -> bytes:
         """The number of expirations as 8 bytes.  EINVAL: smaller buffer; ECANCELED: the clock was set."""
@@ -127,6 +136,8 @@ class TimerFd(AnonFile):
             raise Errno.ECANCELED
         if not self.ticks:
             raise Errno.EAGAIN
+        self._catch_up()
+        self.expired = False
         ticks, self.ticks = self.ticks, 0
         return struct.pack("<Q", ticks)
 
