@@ -1,10 +1,12 @@
 """The three interval timers of a process (setitimer(2)): real time, user CPU time, and user plus system CPU time.
 
-They belong to the process: fork does not copy them, execve keeps them, and the signal goes to the process.
+They belong to the process: fork does not copy them, execve keeps them, and the signal goes to the process.  An interval
+of ITIMER_REAL goes on when its SIGALRM has been taken, so a short one whose signal is blocked or ignored costs nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel.clocks import CPUCLOCK_PROF, CPUCLOCK_VIRT, KTIME_MAX
@@ -23,12 +25,13 @@ _CPU = {ITIMER_VIRTUAL: (CPUCLOCK_VIRT, SIGVTALRM), ITIMER_PROF: (CPUCLOCK_PROF,
 
 class ItimerSet:
     """``real`` is the armed kernel timer of ITIMER_REAL, ``cpu`` the armed CPU timers by kind, ``interval`` the reload
-    value in ns of each kind."""
+    value in ns of each kind, ``restart`` what starts ITIMER_REAL again when SIGALRM is taken (posixtimer_rearm_itimer)."""
 
-    __slots__ = ("cpu", "interval", "real")
+    __slots__ = ("cpu", "interval", "real", "restart")
 
     def __init__(self) -> None:
         self.real: Timer | None = None
+        self.restart: Callable[[], None] | None = None
         self.cpu: dict[int, CpuTimer] = {}
         self.interval = [0, 0, 0]
 
@@ -55,6 +58,7 @@ def set_itimer(process: Process, which: int, value: int, interval: int) -> tuple
         if timers.real is not None:
             process.kernel.timers.cancel(timers.real)
             timers.real = None
+        timers.restart = None
         if value:
             _arm_real(process, process.kernel.clock.monotonic() + value)
         return old
@@ -77,13 +81,21 @@ def _arm_real(process: Process, deadline: int) -> None:
 
 def _real_expired(process: Process, deadline: int) -> None:
     timers = process.itimers
-    interval = timers.interval[ITIMER_REAL]
     timers.real = None
-    if interval:
-        late = process.kernel.clock.monotonic() - deadline
-        _arm_real(process, deadline + (late // interval + 1) * interval)
-    if process.live:
-        send_sig(process, SIGALRM)
+    if not process.live:
+        return
+    if timers.interval[ITIMER_REAL]:
+        timers.restart = lambda: _restart_real(process, deadline)
+    send_sig(process, SIGALRM)
+
+
+def _restart_real(process: Process, deadline: int) -> None:
+    """Arm the next expiration that is not yet over (hrtimer_forward)."""
+    timers = process.itimers
+    timers.restart = None
+    interval = timers.interval[ITIMER_REAL]
+    late = process.kernel.clock.monotonic() - deadline
+    _arm_real(process, deadline + (late // interval + 1) * interval)
 
 
 def _cpu_expired(process: Process, which: int) -> None:
@@ -103,6 +115,7 @@ def cancel_itimers(process: Process) -> None:
     if timers.real is not None:
         process.kernel.timers.cancel(timers.real)
         timers.real = None
+    timers.restart = None
     for timer in timers.cpu.values():
         timer.cancel()
     timers.cpu.clear()

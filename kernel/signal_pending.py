@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel.signal import KERNEL_ONLY_MASK, KILL_MASK, SI_USER, STOP_MASK, SYNCHRONOUS_MASK, SigInfo, SigPending
+from kernel.signal import KERNEL_ONLY_MASK, KILL_MASK, SI_USER, SIGALRM, STOP_MASK, SYNCHRONOUS_MASK, SigInfo, SigPending
 from kernel.task import WORK_RESTORE_MASK, WORK_SIGNAL
 
 if TYPE_CHECKING:
@@ -92,6 +92,10 @@ def dequeue_signal(t: Thread, wanted: int) -> SigInfo | None:
             return None
     info = pending.collect(signo)
     recalc_sigpending(t)
+    if signo == SIGALRM and pending is not t.pending:
+        restart = t.process.itimers.restart
+        if restart is not None:
+            restart()
     if STOP_MASK >> (signo - 1) & 1:
         # Remembered until the stop begins, so that a SIGCONT in between cancels it.
         t.jobctl |= JOBCTL_STOP_DEQUEUED
