@@ -35,7 +35,6 @@ int main(void)
     EXPERIMENT("div by zero", "jmp 3f\n3: xorl %%ecx, %%ecx\n\tleaq 4f(%%rip), %%r12\n4: divl %%ecx");
     EXPERIMENT("hlt", "hlt");
     EXPERIMENT("cli", "cli");
-    EXPERIMENT("in", "inb $0x80, %%al");
     EXPERIMENT("rdmsr", "rdmsr");
     EXPERIMENT("mov from cr0", "movq %%cr0, %%rax");
     EXPERIMENT("int $0x20", "int $0x20");

@@ -49,17 +49,19 @@ int main(void)
     TRY(syscall(SYS_tkill, me, 0));
     TRY(syscall(SYS_tkill, 0, SIGUSR1));
     TRY(syscall(SYS_tgkill, 0, me, SIGUSR1));
+    int pipes[2];
+    char byte;
+    MUST(pipe(pipes));
     child = FORK({
         out("from the parent:\n");
         me = getpid();
-        handle_info(SIGUSR1, on_signal, 0);
         mask(SIG_BLOCK, SIGUSR1);
-        kill(getppid(), SIGCONT);
-        sleep_ms(40);
-        mask(SIG_UNBLOCK, SIGUSR1);
+        write(pipes[1], "r", 1);
+        sigset_t none;
+        sigemptyset(&none);
+        sigsuspend(&none);
     });
-    kill(child, SIGUSR1 * 0);
-    sleep_ms(10);
+    read(pipes[0], &byte, 1);
     sigqueue(child, SIGUSR1, (union sigval){.sival_int = 3});
     out("%s\n", status_name(reap(child)));
     return 0;
