@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel.fs.fdtable import FdTable
 from kernel.task import Thread
 from tgid.console import CapturedConsole
 from tgid.machine import Config, Machine
@@ -69,7 +70,7 @@ class Trace:
 class _Console(CapturedConsole):
     """Gives the children of the program numbers that no descriptor has."""
 
-    def open_stdio(self, t: Thread):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def open_stdio(self, t: Thread) -> FdTable:
         t.kernel.root_pid_ns.last = FIRST_CHILD
         return super().open_stdio(t)
 
@@ -118,13 +119,16 @@ def normalise(text: str) -> Trace:
             pending[pid] = unfinished[1]
             continue
         task.append(rest)
-    numbers = {pid: f"TASK{index}" for index, pid in enumerate(lines)}
+    first = next(iter(lines))
+    # In the order in which they were made, also where the numbers of the host began anew in between.
+    order = sorted(lines, key=lambda pid: (int(pid) - int(first)) % (1 << 22))
+    numbers = {pid: f"TASK{index}" for index, pid in enumerate(order)}
     known = [pid for pid in numbers if len(pid) > 2]
     names = re.compile(r"\b(" + "|".join(known) + r")\b") if known else None
-    first = next(iter(numbers))
     own = re.compile(
-        rf"((?:getpid|gettid|getppid|set_tid_address|getpgrp|getpgid|getpgid\(0)\(?.*\) = |\bsi_pid=|(?:kill|tkill|tgkill|rt_sigqueueinfo|"
-        rf"rt_tgsigqueueinfo|process_vm_readv|process_vm_writev)\(|tgkill\(TASK0, |rt_tgsigqueueinfo\(TASK0, |\bpid=|F_SETOWN, ){first}\b"
+        r"((?:getpid|gettid|getppid|set_tid_address|getpgrp)\(.*\) = |\bsi_pid=|\bpid=|F_SETOWN, |tgkill\(TASK0, |"
+        r"rt_tgsigqueueinfo\(TASK0, |"
+        rf"(?:kill|tkill|tgkill|rt_sigqueueinfo|rt_tgsigqueueinfo|process_vm_readv|process_vm_writev)\(){first}\b"
     )
 
     def clean(line: str) -> str:
@@ -139,7 +143,7 @@ def normalise(text: str) -> Trace:
 
     tasks: list[tuple[str, ...]] = []
     floating: list[bool] = []
-    for task in lines.values():
+    for task in (lines[pid] for pid in order):
         # strace has signals delivered that are ignored; that interrupts a call, which is then made again.
         repeated = [a.endswith(_RESTARTED) and bool(_FLOATING.match(b)) for a, b in zip(task, [*task[1:], ""], strict=True)]
         returned = [bool(_FLOATING.match(a)) and b.startswith("rt_sigreturn(") for a, b in zip(["", *task], task, strict=False)]

@@ -37,8 +37,8 @@ class TraceLog:
     """Writes the trace; implements ``kernel.kernel.Watch``.
 
     ``write`` gets pieces of text, a line possibly in two: at entry and at return.  ``wanted`` are the numbers of the calls to
-    show (None: all); ``summary``: count only and print a table in ``finish``.  ``calls`` says which calls exist.  ``to_file``: the
-    trace is not mixed with other output, every line begins with the task's number.
+    show (None: all); ``summary``: count only and print a table in ``finish``.  ``calls`` says which calls exist.  ``to_file``:
+    the trace is not mixed with other output, every line begins with the task's number.
     """
 
     __slots__ = (
@@ -295,8 +295,8 @@ def _summary(counts: dict[int, list[int]], name: Callable[[int], str]) -> str:
 def parse_filter(text: str | None, calls: Table) -> Filter | None:
     """Translate ``-e trace=SET`` into call numbers, None for all.
 
-    SET: names, %classes and /regular expressions separated by commas, "!" in front negates; "all" and "none"; a "?" before a name:
-    it need not exist.  Raises ValueError with a sentence for the user.
+    SET: names, %classes and /regular expressions separated by commas, "!" in front negates; "all" and "none"; a "?" before a
+    name: it need not exist.  Raises ValueError with a sentence for the user.
     """
     from syscalls.classes import members
 

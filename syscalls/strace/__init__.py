@@ -4,8 +4,9 @@ Each ``Arg`` of a handler names the formatter of its argument.  What is known wh
 the call may change it; arguments that the call fills (``Arg.out``), and all behind them, are shown when it has returned.  A few
 calls whose arguments depend on each other (clone, futex, fcntl, ioctl...) have one formatter for the whole.
 
-``call`` declares what a formatter is, ``text`` prints numbers, names and strings, ``structs`` structures by their C name, ``signals``,
-``files``, ``process`` and ``sockets`` the rest; ``results`` is what stands behind the equals sign; ``calls`` puts them together.
+``call`` declares what a formatter is, ``text`` prints numbers, names and strings, ``structs`` structures by their C name,
+``signals``, ``files``, ``process`` and ``sockets`` the rest; ``results`` is what stands behind the equals sign; ``calls`` puts
+them together.
 """
 
 from __future__ import annotations

@@ -302,8 +302,8 @@ def ioctl_name(command: int) -> str:
     known = ENUMS["ioctl"][1].get(command)
     if known is not None:
         return known
-    size = command >> 16 & 0x3FFF
-    return f"_IOC({_DIRECTIONS[command >> 30]}, {hexadecimal(command >> 8 & 0xFF)}, {hexadecimal(command & 0xFF)}, {hexadecimal(size)})"
+    fields = (command >> 8 & 0xFF, command & 0xFF, command >> 16 & 0x3FFF)
+    return f"_IOC({_DIRECTIONS[command >> 30]}, {', '.join(map(hexadecimal, fields))})"
 
 
 def ioctl(call: Call) -> Iterator[str]:

@@ -182,7 +182,8 @@ def time_pointer(call: Call, value: int, arg: Arg, index: int) -> str:
 # -- futex ------------------------------------------------------------------------------------------------------------
 FUTEX_PRIVATE, FUTEX_CLOCK_REALTIME = 128, 256
 _ARGUMENTS = {
-    0: "vt", 1: "v", 2: "v", 3: "vva", 4: "vvav", 5: "vvaw", 6: "t", 7: "", 8: "", 9: "vtx", 10: "vx", 11: "vta", 12: "vvav", 13: "t",
+    0: "vt", 1: "v", 2: "v", 3: "vva", 4: "vvav", 5: "vvaw", 6: "t", 7: "", 8: "", 9: "vtx", 10: "vx", 11: "vta", 12: "vvav",
+    13: "t",
 }  # fmt: skip
 """What follows the operation: v count or value, t timeout, a second address, x bit set, w the operation of FUTEX_WAKE_OP."""
 
@@ -349,7 +350,8 @@ def mremap(call: Call) -> Iterator[str]:
 def membarrier(call: Call) -> Iterator[str]:
     """membarrier(2): the processor only counts with its flag."""
     command, flags, cpu = (value & 0xFFFFFFFF for value in call.args[:3])
-    yield f"{enum_name('membarrier', command)}, {flag_names('membarrier_flags', flags)}{f', {signed32(cpu)}' if flags & 1 else ''}"
+    tail = f", {signed32(cpu)}" if flags & 1 else ""
+    yield f"{enum_name('membarrier', command)}, {flag_names('membarrier_flags', flags)}{tail}"
     yield ""
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kernel.mm.address_space import AddressSpace
-    from syscalls.strace.call import Call
+    from syscalls.strace.call import Call, StructFormatter
     from syscalls.types import Arg
 
 _ACTION = Struct("<4Q")
@@ -61,7 +61,12 @@ def _siginfo(mm: AddressSpace, where: int) -> str:
     return siginfo_text(SigInfo.unpack(data[:48] + bytes(80))) if any(data[:4]) else "{}"
 
 
-STRUCTS = {"sigset_t": lambda mm, where: sigset_at(mm, where, 8), "sigaction": _sigaction, "stack_t": _stack_t, "siginfo_t": _siginfo}
+STRUCTS: dict[str, StructFormatter] = {
+    "sigset_t": lambda mm, where: sigset_at(mm, where, 8),
+    "sigaction": _sigaction,
+    "stack_t": _stack_t,
+    "siginfo_t": _siginfo,
+}
 
 
 def _ticks(value: int) -> str:
@@ -129,16 +134,16 @@ def status_text(status: int) -> str:
     return f"{{WIFEXITED(s) && WEXITSTATUS(s) == {status >> 8 & 0xFF}}}"
 
 
-_PTRACE_EVENTS = dict(
-    enumerate(
-        (
-            "PTRACE_EVENT_FORK PTRACE_EVENT_VFORK PTRACE_EVENT_CLONE PTRACE_EVENT_EXEC PTRACE_EVENT_VFORK_DONE PTRACE_EVENT_EXIT "
-            "PTRACE_EVENT_SECCOMP"
-        ).split(),
-        1,
-    )
-)
-_PTRACE_EVENTS[128] = "PTRACE_EVENT_STOP"
+_PTRACE_EVENTS = {
+    1: "PTRACE_EVENT_FORK",
+    2: "PTRACE_EVENT_VFORK",
+    3: "PTRACE_EVENT_CLONE",
+    4: "PTRACE_EVENT_EXEC",
+    5: "PTRACE_EVENT_VFORK_DONE",
+    6: "PTRACE_EVENT_EXIT",
+    7: "PTRACE_EVENT_SECCOMP",
+    128: "PTRACE_EVENT_STOP",
+}
 
 # -- returning from a handler -----------------------------------------------------------------------------------------
 _SIGMASK_OFFSET = 8 + 8 + 24 + 256

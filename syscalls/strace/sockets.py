@@ -61,7 +61,8 @@ def sockaddr_text(mm: AddressSpace, where: int, length: int) -> str:
             return f"{{{head}, sun_path=@{quote(path[1:])}}}"
         return f"{{{head}, sun_path={quote(path.split(bytes(1))[0])}}}"
     if family == 2 and len(data) >= 8:
-        return f'{{{head}, sin_port=htons({int.from_bytes(data[2:4], "big")}), sin_addr=inet_addr("{ipaddress.IPv4Address(data[4:8])}")}}'
+        port = int.from_bytes(data[2:4], "big")
+        return f'{{{head}, sin_port=htons({port}), sin_addr=inet_addr("{ipaddress.IPv4Address(data[4:8])}")}}'
     if family == 10 and len(data) >= 24:
         port, flow = unpack_from(">HI", data, 2)
         scope = f", sin6_scope_id={unpack_from('<I', data, 24)[0]}" if len(data) >= 28 else ""
@@ -147,7 +148,8 @@ def _msghdr(call: Call, where: int, namelen: int | None, size: int | None, flags
     mm = call.mm
     name, length, iov, count, control, controllen, bits = _MSGHDR.unpack(mm.read(where, _MSGHDR.size))
     lengths = str(length) if namelen is None or namelen == length else f"{namelen} => {length}"
-    pieces = [f"msg_name={sockaddr_text(mm, name, min(length, namelen) if namelen is not None else length)}", f"msg_namelen={lengths}"]
+    there = length if namelen is None else min(length, namelen)
+    pieces = [f"msg_name={sockaddr_text(mm, name, there)}", f"msg_namelen={lengths}"]
     pieces += [f"msg_iov={iovec_text(call, iov, count, 1 << 63 if size is None else size)}", f"msg_iovlen={count}"]
     if controllen:
         pieces.append(f"msg_control={_control(mm.read(control, min(controllen, 4096))) if control else 'NULL'}")

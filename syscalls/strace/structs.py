@@ -109,21 +109,23 @@ def _utimbuf(mm: AddressSpace, where: int) -> str:
 _TIMEX = Struct("<I4xqqqqi4xqqqqqqqqqi4xqqqqi44x")
 
 
+_TIMEX_FIELDS = (
+    "modes", "offset", "freq", "maxerror", "esterror", "status", "constant", "precision", "tolerance", "time", "usec", "tick",
+    "ppsfreq", "jitter", "shift", "stabil", "jitcnt", "calcnt", "errcnt", "stbcnt", "tai",
+)  # fmt: skip
+
+
 def _timex(mm: AddressSpace, where: int) -> str:
     values = _TIMEX.unpack(mm.read(where, _TIMEX.size))
-    names = (
-        "modes offset freq maxerror esterror status constant precision tolerance sec usec tick ppsfreq jitter shift stabil "
-        "jitcnt calcnt errcnt stbcnt tai"
-    ).split()
     pieces = []
-    for name, value in zip(names, values, strict=True):
-        if name == "sec":
-            pieces.append(f"time={timeval_text(value, values[names.index('usec')])}")
-        elif name == "modes":
-            pieces.append("modes=" + flag_names("timex_modes", value))
-        elif name == "status":
-            pieces.append("status=" + flag_names("timex_status", value))
-        elif name != "usec":
+    for name, value in zip(_TIMEX_FIELDS, values, strict=True):
+        if name == "time":
+            seconds = value
+        elif name == "usec":
+            pieces.append(f"time={timeval_text(seconds, value)}")
+        elif name in ("modes", "status"):
+            pieces.append(f"{name}={flag_names(f'timex_{name}', value)}")
+        else:
             pieces.append(f"{name}={value}")
     return "{" + ", ".join(pieces) + "}"
 
@@ -139,9 +141,12 @@ def _stat(mm: AddressSpace, where: int) -> str:
     return f"{{st_mode={mode_text(mode)}, st_size={size}, ...}}"
 
 
-def _fsid(mm: AddressSpace, where: int) -> str:
-    layout = Struct("<qq5QIIqqq")
-    kind, bsize, blocks, bfree, bavail, files, ffree, low, high, namelen, frsize, mount = layout.unpack(mm.read(where, layout.size))
+_STATFS = Struct("<qq5QIIqqq")
+
+
+def _statfs(mm: AddressSpace, where: int) -> str:
+    values = _STATFS.unpack(mm.read(where, _STATFS.size))
+    kind, bsize, blocks, bfree, bavail, files, ffree, low, high, namelen, frsize, mount = values
     magic = ENUMS["fs_magic"][1].get(kind, hexadecimal(kind))
     return (
         f"{{f_type={magic}, f_bsize={bsize}, f_blocks={blocks}, f_bfree={bfree}, f_bavail={bavail}, f_files={files}, "
@@ -163,7 +168,8 @@ def flock_text(mm: AddressSpace, where: int, with_pid: bool) -> str:
     """A ``struct flock``; ``l_pid`` is shown only where the kernel fills it."""
     kind, whence, start, length, pid = _FLOCK.unpack(mm.read(where, _FLOCK.size))
     tail = f", l_pid={pid}" if with_pid else ""
-    return f"{{l_type={enum_name('lock_type', kind)}, l_whence={enum_name('whence', whence)}, l_start={start}, l_len={length}{tail}}}"
+    head = f"l_type={enum_name('lock_type', kind)}, l_whence={enum_name('whence', whence)}"
+    return f"{{{head}, l_start={start}, l_len={length}{tail}}}"
 
 
 # -- processes --------------------------------------------------------------------------------------------------------
@@ -188,10 +194,14 @@ def _utsname(mm: AddressSpace, where: int) -> str:
 _SYSINFO = Struct("<q3QQQQQQQHxx4xQQI")
 
 
+_SYSINFO_FIELDS = (
+    "totalram", "freeram", "sharedram", "bufferram", "totalswap", "freeswap", "procs", "totalhigh", "freehigh", "mem_unit",
+)  # fmt: skip
+
+
 def _sysinfo(mm: AddressSpace, where: int) -> str:
     values = _SYSINFO.unpack(mm.read(where, _SYSINFO.size))
-    names = "totalram freeram sharedram bufferram totalswap freeswap procs totalhigh freehigh mem_unit".split()
-    rest = ", ".join(f"{name}={value}" for name, value in zip(names, values[4:], strict=True))
+    rest = ", ".join(f"{name}={value}" for name, value in zip(_SYSINFO_FIELDS, values[4:], strict=True))
     return f"{{uptime={values[0]}, loads=[{', '.join(map(str, values[1:4]))}], {rest}}}"
 
 
@@ -230,10 +240,8 @@ _SIZES = ("CS5", "CS6", "CS7", "CS8")
 
 def _termios(mm: AddressSpace, where: int) -> str:
     iflag, oflag, cflag, lflag = _TERMIOS.unpack(mm.read(where, 16))
-    delays = (
-        f"NL{oflag >> 8 & 1}|CR{oflag >> 9 & 3}|{'XTABS' if oflag >> 11 & 3 == 3 else f'TAB{oflag >> 11 & 3}'}|BS{oflag >> 13 & 1}|"
-        f"VT{oflag >> 14 & 1}|FF{oflag >> 15 & 1}"
-    )
+    tabs = "XTABS" if oflag >> 11 & 3 == 3 else f"TAB{oflag >> 11 & 3}"
+    delays = f"NL{oflag >> 8 & 1}|CR{oflag >> 9 & 3}|{tabs}|BS{oflag >> 13 & 1}|VT{oflag >> 14 & 1}|FF{oflag >> 15 & 1}"
     speed = enum_name("baud", cflag & 0o10017)
     return (
         f"{{c_iflag={_names('iflag', iflag)}, c_oflag={delays}|{_names('oflag', oflag & 0o377)}, "
@@ -295,7 +303,7 @@ STRUCTS: dict[str, StructFormatter] = {
         ("stx_size", str),
         more=True,
     ),
-    "statfs": _fsid,
+    "statfs": _statfs,
     "open_how": _open_how,
     "f_owner_ex": _record("ii", ("type", _enum("owner_type")), ("pid", str)),
     "rlimit": _record("QQ", ("rlim_cur", _limit), ("rlim_max", _limit)),

@@ -101,7 +101,8 @@ def mode_text(mode: int) -> str:
 
 def device(number: int) -> str:
     """Return a device number in the encoding of the kernel's new_encode_dev."""
-    return f"makedev({hexadecimal(number >> 8 & 0xFFF | number >> 32 & ~0xFFF)}, {hexadecimal(number & 0xFF | number >> 12 & 0xFFF00)})"
+    major, minor = number >> 8 & 0xFFF | number >> 32 & ~0xFFF, number & 0xFF | number >> 12 & 0xFFF00
+    return f"makedev({hexadecimal(major)}, {hexadecimal(minor)})"
 
 
 # -- strings ----------------------------------------------------------------------------------------------------------
