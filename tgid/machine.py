@@ -25,6 +25,7 @@ from kernel.mm.oom import OomKiller
 from kernel.nsproxy import NsProxy
 from kernel.sched import Deadlock, Scheduler, wait_graph
 from kernel.signal import SIGKILL
+from kernel.signal_pending import fatal_signal_pending
 from kernel.signal_send import send_sig
 from kernel.utsname import UtsNamespace
 
@@ -139,7 +140,7 @@ class Machine:
         options = Options(config.seed, config.max_procs, config.slice_blocks, aslr=config.aslr)
         self.kernel = kernel = Kernel(options, cpu, engine.frames, clock, self.say, config.debug)
         kernel.memory.out_of_memory = OomKiller(
-            kernel.memory, kernel.all_processes, lambda victim: send_sig(victim, SIGKILL), self.say
+            kernel.memory, kernel.all_processes, lambda victim: send_sig(victim, SIGKILL), self.say, self._current_dies
         )
         kernel.sched = Scheduler(kernel, config.slice_blocks)
         kernel.loader = Loader(engine.frames)
@@ -151,6 +152,10 @@ class Machine:
         self.started_ns = kernel.clock.monotonic()
         self._base_frames = 0
         self._ended: int | None = None
+
+    def _current_dies(self) -> bool:
+        current = self.kernel.sched.current
+        return current is not None and fatal_signal_pending(current)
 
     def say(self, line: str) -> None:
         """Keep a line of the kernel's log and hand it on."""

@@ -59,10 +59,11 @@ def reap(mm: AddressSpace) -> None:
 class OomKiller:
     """Chooses victims among ``processes()``, kills with ``kill(process)`` and says so with ``log(line)``.
 
-    Called by ``Memory`` as last resort; returns whether memory was freed.
+    ``dying()`` tells whether the task that asks for memory has been killed already: then it must do without and end, before
+    another victim is chosen (``task_will_free_mem``).  Called by ``Memory`` as last resort; returns whether memory was freed.
     """
 
-    __slots__ = ("memory", "processes", "kill", "log")
+    __slots__ = ("memory", "processes", "kill", "log", "dying")
 
     def __init__(
         self,
@@ -70,13 +71,17 @@ class OomKiller:
         processes: Callable[[], Iterable[Process]],
         kill: Callable[[Process], None],
         log: Callable[[str], None],
+        dying: Callable[[], bool] = lambda: False,
     ) -> None:
         self.memory = memory
         self.processes = processes
         self.kill = kill
         self.log = log
+        self.dying = dying
 
     def __call__(self) -> bool:
+        if self.dying():
+            return False
         before = self.memory.free
         victim = self._choose()
         if victim is None:
