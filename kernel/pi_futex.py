@@ -36,19 +36,12 @@ def _tid(t: Thread) -> int:
 
 def _attach_to_state(word: int, state: PiState | None) -> PiState:
     """Join a lock others already wait for, if word and state agree (attach_to_pi_state)."""
+    if state is None or state.owner is None:  # PI and plain operations mixed [3]
+        raise Errno.EINVAL
     owner_tid = word & FUTEX_TID_MASK
-    if state is None:  # PI and plain operations mixed [3]
-        raise Errno.EINVAL
-    if word & FUTEX_OWNER_DIED:
-        if state.owner is None:
-            if owner_tid:  # [5]
-                raise Errno.EINVAL
-            return state  # [4]
-        if not owner_tid:
-            return state  # [6]
-    elif state.owner is None:  # [7]
-        raise Errno.EINVAL
-    if owner_tid != _tid(state.owner):  # [9/10]
+    if not owner_tid and word & FUTEX_OWNER_DIED:
+        return state  # the owner is dying and has marked the word, but not yet handed it on [6]
+    if owner_tid != _tid(state.owner):  # user space wrote another owner [9/10]
         raise Errno.EINVAL
     return state
 
@@ -143,22 +136,11 @@ def lock_pi(t: Thread, address: int, shared: bool, timeout: Timeout | None, tryl
     state = _lock_atomic(t, address, key, t, False)
     if state is None:
         return 0
-    if state.owner is None or trylock or _would_deadlock(t, state):
-        if state.owner is None:
-            _claim(t, address, state)
-            return 0
+    if trylock or _would_deadlock(t, state):
         if not state.waiters:
             state.set_owner(None)
         raise Errno.EAGAIN if trylock else Errno.EDEADLK
     return _lock_slow(t, address, key, state, timeout)
-
-
-def _claim(t: Thread, address: int, state: PiState) -> None:
-    """Take a lock whose owner died and left waiters that have not got it (fixup_pi_owner)."""
-    mm = t.mm
-    assert mm is not None
-    mm.write_u32(address, _tid(t) | FUTEX_WAITERS | FUTEX_OWNER_DIED)
-    state.set_owner(t)
 
 
 def _lock_slow(t: Thread, address: int, key: Key, state: PiState, timeout: Timeout | None) -> Blocking[int]:
@@ -281,16 +263,20 @@ def cmp_requeue_pi(
     table = t.kernel.futexes
     winner, state = _proxy_trylock(t, key, lock, lock_key, move_count > 0)
     done = 0 if winner is None else 1
-    for waiter in table.waiters(key):
-        if done - wake_count >= move_count or state is None:
-            break
-        if waiter.requeue_key is None or waiter.pi is not None or waiter.requeue_key != lock_key:
-            raise Errno.EINVAL
-        if _would_deadlock(waiter.thread, state):
-            raise Errno.EDEADLK
-        _enqueue(waiter, state)
-        table.move(waiter, lock_key)
-        done += 1
-    if state is not None and not state.waiters:
-        state.set_owner(None)
+    if state is None:
+        return done
+    try:
+        for waiter in table.waiters(key):
+            if done - wake_count >= move_count:
+                break
+            if waiter.requeue_key is None or waiter.pi is not None or waiter.requeue_key != lock_key:
+                raise Errno.EINVAL
+            if _would_deadlock(waiter.thread, state):
+                raise Errno.EDEADLK
+            _enqueue(waiter, state)
+            table.move(waiter, lock_key)
+            done += 1
+    finally:
+        if not state.waiters:
+            state.set_owner(None)
     return done

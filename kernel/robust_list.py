@@ -108,7 +108,7 @@ def hand_over(t: Thread, state: PiState, died: bool) -> None:
         if not died:
             raise
     del state.waiters[0]
-    state.set_owner(heir)
+    state.set_owner(heir if state.waiters else None)
     heir.pi_blocked_on = None
     waiter.locked = True
     t.kernel.futexes.release(waiter)
