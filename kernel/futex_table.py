@@ -28,7 +28,8 @@ FUTEX_BITSET_MATCH_ANY = 0xFFFFFFFF
 class PiState:
     """The kernel's half of a priority-inheriting lock, while somebody waits for it (``futex_pi_state``).
 
-    ``owner`` is None once nobody waits any more: then the word says all there is to know.  ``waiters`` are in the order they will get the lock.
+    ``owner`` is None once nobody waits any more: then the word says all there is to know.  ``waiters`` are in the order they
+    will get the lock.
     """
 
     __slots__ = ("owner", "waiters")

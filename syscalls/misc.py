@@ -183,8 +183,11 @@ Magic1 = Annotated[int, enum("reboot_magic1", "({} & 0xffffffff)")]
 Magic2 = Annotated[int, enum("reboot_magic2", "({} & 0xffffffff)")]
 
 
+RebootCommand = Annotated[int, enum("reboot")]
+
+
 @syscall(169)
-def reboot(t: Thread, magic1: Magic1, magic2: Magic2, command: Annotated[int, enum("reboot")], arg: Address) -> int | Blocking[int]:
+def reboot(t: Thread, magic1: Magic1, magic2: Magic2, command: RebootCommand, arg: Address) -> int | Blocking[int]:
     """reboot(2).  In a pid namespace it ends that namespace's init by SIGHUP or SIGINT; the machine itself cannot be
     restarted from inside, which is told as EPERM."""
     if not t.cred.capable(CAP_SYS_BOOT):
