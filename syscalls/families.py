@@ -12,6 +12,7 @@ FAMILIES = (
     "memory",
     "fs_open",
     "fs_rw",
+    "fs_data",
     "fs_stat",
     "fs_dir",
     "fs_fcntl",

@@ -22,7 +22,7 @@ from kernel.fs.path import AT_FDCWD, lookup
 from kernel.fs.tmpfs import F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE
 from kernel.task import Process, Thread
 from kernel.waitqueue import Block, Wakeup
-from syscalls import fs_dir, fs_fcntl, fs_open, fs_rw, fs_stat, fs_xattr
+from syscalls import fs_data, fs_dir, fs_fcntl, fs_open, fs_rw, fs_stat, fs_xattr
 
 B = FakeMemory.BASE
 END = B + (1 << 21)
@@ -109,7 +109,8 @@ def test_rlimit_fsize(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     """RLIMIT_FSIZE cuts a write, then fails it with SIGXFSZ."""
     t = guest.t
     sent: list[int] = []
-    monkeypatch.setattr(fs_rw, "send_sig_self", lambda t, signo: sent.append(signo))
+    for module in (fs_rw, fs_data):
+        monkeypatch.setattr(module, "send_sig_self", lambda t, signo: sent.append(signo))
     t.process.rlimits.set(1, 10, 10)
     fd = guest.open(b"/f", os.O_RDWR | os.O_CREAT)
     assert fs_rw.write(t, fd, B, 8) == 8
@@ -117,7 +118,7 @@ def test_rlimit_fsize(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Errno.EFBIG):
         fs_rw.write(t, fd, B, 8)
     with pytest.raises(Errno.EFBIG):
-        fs_rw.ftruncate(t, fd, 11)
+        fs_data.ftruncate(t, fd, 11)
     assert sent == [25, 25]
 
 
@@ -128,15 +129,15 @@ def test_sendfile_and_copy_file_range(guest: Guest) -> None:
     b = guest.open(b"/b", os.O_RDWR | os.O_CREAT)
     guest.write(a, b"0123456789")
     offset = put(t, B, struct.pack("<q", 3))
-    assert finish(fs_rw.sendfile(t, b, a, offset, 4)) == 4
+    assert finish(fs_data.sendfile(t, b, a, offset, 4)) == 4
     assert struct.unpack("<q", get(t, B, 8))[0] == 7
     assert guest.pread(b, 100, 0) == b"3456"
     guest.lseek(a, 1, 0)
-    assert finish(fs_rw.sendfile(t, b, a, 0, 100)) == 9
-    assert fs_rw.copy_file_range(t, a, put(t, B, bytes(8)), b, 0, 2, 0) == 2
+    assert finish(fs_data.sendfile(t, b, a, 0, 100)) == 9
+    assert fs_data.copy_file_range(t, a, put(t, B, bytes(8)), b, 0, 2, 0) == 2
     assert guest.pread(b, 100, 0) == b"345612345678901"
     with pytest.raises(Errno.EINVAL):
-        fs_rw.copy_file_range(t, a, put(t, B, bytes(8)), a, put(t, B + 8, struct.pack("<q", 1)), 5, 0)
+        fs_data.copy_file_range(t, a, put(t, B, bytes(8)), a, put(t, B + 8, struct.pack("<q", 1)), 5, 0)
 
 
 def test_holes(guest: Guest) -> None:
@@ -148,13 +149,13 @@ def test_holes(guest: Guest) -> None:
     assert file.stat(guest.t).blocks == 8
     assert guest.lseek(fd, 0, 3) == 49152
     assert guest.lseek(fd, 49152, 4) == 53248
-    fs_rw.fallocate(guest.t, fd, 1 | 2, 50_000, 10)
+    fs_data.fallocate(guest.t, fd, 1 | 2, 50_000, 10)
     assert guest.pread(fd, 1, 50_000) == b"\0"
-    fs_rw.fallocate(guest.t, fd, 1 | 2, 49152, 4096)
+    fs_data.fallocate(guest.t, fd, 1 | 2, 49152, 4096)
     assert outcome(lambda: guest.lseek(fd, 0, 3)) == ("errno", 6)
-    fs_rw.fallocate(guest.t, fd, 0, 90_000, 20_000)
+    fs_data.fallocate(guest.t, fd, 0, 90_000, 20_000)
     assert guest.fstat(fd)[2] == 110_000
-    assert outcome(lambda: fs_rw.fallocate(guest.t, fd, 2, 0, 1)) == ("errno", 95)
+    assert outcome(lambda: fs_data.fallocate(guest.t, fd, 2, 0, 1)) == ("errno", 95)
 
 
 def test_no_space(guest: Guest) -> None:
