@@ -66,7 +66,7 @@ class Console(Protocol):
         """The program on the terminal has stopped: stop the machine, and return when it is continued."""
 
 
-class Watch(Protocol):
+class Watch:
     """Somebody who is told what happens: the tracer of ``--trace``, the event list of the Python API."""
 
     def syscall_enter(self, t: Thread, number: int, args: tuple[int, ...]) -> None:

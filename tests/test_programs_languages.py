@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ if __name__ == "__main__":
 }
 
 
-def compare(argv: list[str], **options: object) -> None:
+def compare(argv: list[str], **options: Any) -> None:
     """Run natively and in the machine; output and status must be equal and nothing left over."""
     done = subprocess.run(argv, capture_output=True, env=ENV, cwd="/tmp", stdin=subprocess.DEVNULL, timeout=60)
     result = tgid.run(argv, env=ENV, cwd="/tmp", **options)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ TOOLS = {
 }
 
 
-def run_both(argv: list[str], tmp_path: Path, **options: object) -> tuple[tuple[int, bytes], tgid.Result]:
+def run_both(argv: list[str], tmp_path: Path, **options: Any) -> tuple[tuple[int, bytes], tgid.Result]:
     """Run a command natively and in the machine; return ((status, stdout), result)."""
     if not Path(argv[0]).exists():
         pytest.skip(f"{argv[0]} is not installed")

@@ -31,6 +31,7 @@ from kernel.utsname import UtsNamespace
 
 if TYPE_CHECKING:
     from tgid.console import Console
+    from tgid.events import Event
 
 EXIT_TIMEOUT = 124
 """Exit status when ``timeout`` ended the run, as timeout(1)."""
@@ -86,7 +87,7 @@ class Result:
 
     ``status``: the guest's exit code, 128+N if signal N killed it, or one of 124-127, 130 (see ``tgid run --help``).
     ``wait_status``: the raw wait(2) status, None if it never ran or was stopped.  ``stdout``/``stderr``: what was captured.
-    ``log``: lines the kernel had to say.  ``events``: what a watch collected.  ``leaks``: kernel objects left over, by kind;
+    ``log``: lines the kernel had to say.  ``events``: what happened, if it was asked for.  ``leaks``: kernel objects left over, by kind;
     empty after a clean run.
     """
 
@@ -95,7 +96,7 @@ class Result:
     stdout: bytes = b""
     stderr: bytes = b""
     log: tuple[str, ...] = ()
-    events: tuple[Any, ...] = ()
+    events: tuple[Event, ...] = ()
     leaks: Mapping[str, int] = field(default_factory=dict)
     time_ns: int = 0
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kernel.sched import SYSCALL_BLOCKS
+from kernel.kernel import Watch
 from kernel.signal import SIGKILL, SigInfo, signal_name
 from syscalls.strace import Call, result_text, show_call, show_rest, siginfo_text
 from syscalls.strace.text import MAX_ITEMS, MAX_STRING, array, cstring
@@ -33,8 +35,8 @@ EXECVE = 59
 NEVER = -1
 
 
-class TraceLog:
-    """Writes the trace; implements ``kernel.kernel.Watch``.
+class TraceLog(Watch):
+    """Writes the trace.
 
     ``write`` gets pieces of text, a line possibly in two: at entry and at return.  ``wanted`` are the numbers of the calls to
     show (None: all); ``summary``: count only and print a table in ``finish``.  ``calls`` says which calls exist.  ``to_file``:
@@ -101,7 +103,8 @@ class TraceLog:
             return  # on its way out with the others: nobody sees the call come back, ``exited`` ends the line
         since = self._entered.pop(t, NEVER)
         if since != NEVER:
-            self._count(number, result, t.kernel.clock.monotonic() - since)
+            clock = t.kernel.clock
+            self._count(number, result, clock.monotonic() - since + SYSCALL_BLOCKS * clock.block_ns)
         call = self._begun.pop(t, None)
         if call is not None:
             rest = show_rest(call, result)
@@ -148,6 +151,7 @@ class TraceLog:
         if not self._started:
             self._started = True
             self._alive += 1
+            self._count(EXECVE, 0, 0)
             if not self._summary and (self._wanted is None or EXECVE in self._wanted):
                 self._first_execve(t, path)
             return
