@@ -121,7 +121,7 @@ def _find_or_create(t: Thread, walk: Walk, how: OpenHow, follow: bool) -> bool:
         name = walk.last
         if name in (b"", b".", b".."):
             if name == b"..":
-                walk._dotdot()
+                walk.dotdot()
             raise Errno.EISDIR if not how.flags & O_EXCL else Errno.EEXIST
         if slash:
             raise Errno.EISDIR
@@ -134,7 +134,7 @@ def _find_or_create(t: Thread, walk: Walk, how: OpenHow, follow: bool) -> bool:
             raise Errno.EEXIST
         mount, found = cross(walk.mount, found)
         if found.inode.is_symlink and follow:
-            walk._follow(found)
+            walk.follow(found)
             if not walk.stack:
                 return False
             continue

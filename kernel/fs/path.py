@@ -91,7 +91,7 @@ class Walk:
             self.mount, self.dentry = self.root if absolute else start_of(self.t, dirfd)
 
     # -- steps ------------------------------------------------------------------------------------------------------
-    def _dotdot(self) -> None:
+    def dotdot(self) -> None:
         """Go up (follow_dotdot)."""
         root_mount, root_dentry = self.root
         mount = self.mount
@@ -112,7 +112,7 @@ class Walk:
                 raise Errno.EXDEV
         self.mount, self.dentry = cross(mount, dentry)
 
-    def _follow(self, link: Dentry) -> None:
+    def follow(self, link: Dentry) -> None:
         """Push the text of a symbolic link, or jump where a magic link leads."""
         self.links += 1
         resolve = self.resolve
@@ -160,7 +160,7 @@ class Walk:
         if name == b".":
             return
         if name == b"..":
-            self._dotdot()
+            self.dotdot()
             return
         if len(name) > NAME_MAX:
             raise Errno.ENAMETOOLONG
@@ -172,7 +172,7 @@ class Walk:
                     raise Errno.EXDEV
                 self.mount = mount
         if child.inode.is_symlink and (follow or self.stack):
-            self._follow(child)
+            self.follow(child)
         else:
             self.dentry = child
 
@@ -209,7 +209,7 @@ class Walk:
                             raise Errno.EXDEV
                         self.mount = mount
                 if stack_follow and child.inode.is_symlink:
-                    self._follow(child)
+                    self.follow(child)
                     continue
             self.dentry = child
 

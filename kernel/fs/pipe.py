@@ -39,6 +39,8 @@ from kernel.signal_send import send_sig_self
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 
 if TYPE_CHECKING:
+    from kernel.fs.inode import Inode
+    from kernel.fs.mount import Path
     from kernel.task import Thread
 
 PAGE = 4096
@@ -73,6 +75,9 @@ class FifoNode(Protocol):
 
     def path(self, t: Thread) -> bytes:
         """Return the name it was opened by."""
+
+    def where(self) -> Path | None:
+        """Return the place it was opened at; None for a pipe that was opened again through /proc."""
 
 
 class Pipe:
@@ -333,6 +338,13 @@ class PipeFile(File):
 
     def path(self, t: Thread) -> bytes:
         return self.node.path(t) if self.node is not None else b"pipe:[%d]" % self.pipe.ino
+
+    def where(self) -> Path | None:
+        return self.node.where() if self.node is not None else None
+
+    def inode(self) -> Inode | None:
+        where = self.where()
+        return where.dentry.inode if where is not None else None
 
     def release(self) -> None:
         self.pipe.closed(self.access)

@@ -245,6 +245,10 @@ class PipePlace:
     def __init__(self, file: PipeFile) -> None:
         self.file = file
 
+    def where(self) -> Path | None:
+        """It has no place."""
+        return None
+
     def stat(self, t: Thread) -> Stat:
         """As the pipe."""
         return self.file.stat(t)

@@ -19,7 +19,7 @@ from kernel.task import EXIT_DEAD, EXIT_NONE, Thread
 
 if TYPE_CHECKING:
     from kernel.fs.procfs_task import Target
-    from kernel.pid import PidNamespace
+    from kernel.pid import Pid, PidNamespace
 
 PF_EXITING = 0x4
 PF_FORKNOEXEC = 0x40
@@ -173,8 +173,8 @@ def status(t: Thread, target: Target) -> bytes:
     # The numbers in every namespace from the reader's down.
     levels = range(ns.level, len(pid.numbers))
 
-    def numbers(of: object) -> str:
-        every = getattr(of, "numbers")  # noqa: B009 - a Pid; typed loosely to serve four fields
+    def numbers(of: Pid) -> str:
+        every = of.numbers
         return "\t".join(str(every[level][1]) if level < len(every) else "0" for level in levels)
 
     sets = (who.pending.mask, process.shared_pending.mask, who.blocked, ignored, caught)

@@ -158,6 +158,10 @@ class FifoPlace:
     def __init__(self, where: Path) -> None:
         self.place = where
 
+    def where(self) -> Path:
+        """Return the place it was opened at."""
+        return self.place
+
     def stat(self, t: Thread) -> Stat:
         """Return the inode's attributes."""
         return self.place.dentry.inode.stat(t)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.cred import CAP_FSETID, CAP_SYS_ADMIN
+from kernel.cred import CAP_FSETID
 from kernel.errno import Errno
 from kernel.fs.file import File, PageSource
 from kernel.fs.inode import (
@@ -463,8 +463,3 @@ class TmpDir(TmpAttributes):
         dentry.parent = to
         dentry.cached = False
         there.entries[name] = dentry
-
-
-def may_set_trusted(t: Thread) -> bool:
-    """Tell whether ``t`` may see and set "trusted." attributes (xattr(7))."""
-    return t.cred.capable(CAP_SYS_ADMIN)
