@@ -61,17 +61,26 @@ def bytes_input(data: bytes) -> PipeFile:
     return PipeFile(pipe, O_RDONLY)
 
 
-class CapturedOutput(_PipeLike):
-    """Output handed piece by piece to ``sink`` (for example ``bytearray().extend``)."""
+MAX_CAPTURED = 1 << 28
+"""Bytes of output kept: it is the host's memory."""
 
-    __slots__ = ("sink",)
+
+class CapturedOutput(_PipeLike):
+    """Output handed piece by piece to ``sink`` (for example ``bytearray().extend``); ENOSPC after MAX_CAPTURED bytes."""
+
+    __slots__ = ("sink", "room")
 
     def __init__(self, sink: Callable[[bytes], object], ino: int = 2) -> None:
         super().__init__(O_WRONLY, ino)
         self.sink = sink
+        self.room = MAX_CAPTURED
 
     def write(self, t: Thread, data: bytes) -> int:
-        self.sink(bytes(data))
+        data = bytes(data[: self.room])
+        if not data and self.room == 0:
+            raise Errno.ENOSPC
+        self.room -= len(data)
+        self.sink(data)
         return len(data)
 
     def poll(self, t: Thread) -> int:

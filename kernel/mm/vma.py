@@ -177,10 +177,12 @@ class VmaList:
         return self.areas[i] if i < len(self.areas) else None
 
     def overlapping(self, start: int, end: int) -> list[Vma]:
-        """Return the areas that have pages in [start, end), ascending."""
+        """Return the areas that have pages in [start, end), ascending; none if that is empty."""
         i = self.index(start)
         areas = self.areas
         j = i
+        if start >= end:
+            return []
         while j < len(areas) and areas[j].start < end:
             j += 1
         return areas[i:j]
