@@ -13,6 +13,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from elftools.elf.elffile import ELFFile
 from unicorn import UC_ARCH_X86, UC_HOOK_INSN, UC_MODE_64, UC_PROT_ALL, Uc, x86_const
@@ -40,7 +41,8 @@ class FlatMachine:
 
     def __init__(self, argv: Sequence[str]) -> None:
         """Map ``argv[0]``, a static x86-64 ELF file, and its stack.  Raises OSError, ELFError, UcError."""
-        self._uc = uc = Uc(UC_ARCH_X86, UC_MODE_64)
+        uc: Any = Uc(UC_ARCH_X86, UC_MODE_64)  # type: ignore[no-untyped-call]
+        self._uc = uc
         self.status = 0
         self._mmap = MMAP_BASE
         with open(argv[0], "rb") as file:
@@ -63,6 +65,7 @@ class FlatMachine:
         self._calls: dict[int, Callable[..., int]] = {
             0: lambda fd, buffer, size, _: self._read(fd, buffer, size),
             1: lambda fd, buffer, size, _: os.write(fd, uc.mem_read(buffer, size)),
+            3: lambda *_: 0,  # close
             9: lambda _, size, *__: self._map(size),
             10: lambda *_: 0,  # mprotect
             11: lambda *_: 0,  # munmap
@@ -70,7 +73,9 @@ class FlatMachine:
             13: lambda *_: 0,  # rt_sigaction
             14: lambda *_: 0,  # rt_sigprocmask
             20: lambda fd, vector, count, _: self._writev(fd, vector, count),
+            22: lambda address, *_: self._pipe(address),
             60: lambda status, *_: self._exit(status),
+            61: lambda *_: -errno.ECHILD,  # wait4
             110: lambda *_: 1,  # getppid
             158: self._arch_prctl,
             186: lambda *_: 2,  # gettid
@@ -100,7 +105,7 @@ class FlatMachine:
         uc.mem_write(stack, b"".join(word.to_bytes(8, "little") for word in words))
         uc.reg_write(x86_const.UC_X86_REG_RSP, stack)
 
-    def _on_syscall(self, uc: Uc, _data: object) -> None:
+    def _on_syscall(self, uc: Any, _data: object) -> None:
         number = uc.reg_read(x86_const.UC_X86_REG_RAX)
         call = self._calls.get(number)
         result = -errno.ENOSYS if call is None else call(*[uc.reg_read(register) for register in _ARGUMENTS])
@@ -110,6 +115,10 @@ class FlatMachine:
         data = os.read(fd, size)
         self._uc.mem_write(buffer, data)
         return len(data)
+
+    def _pipe(self, address: int) -> int:
+        self._uc.mem_write(address, b"".join(fd.to_bytes(4, "little") for fd in os.pipe()))
+        return 0
 
     def _map(self, size: int) -> int:
         where = self._mmap
