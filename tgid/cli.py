@@ -167,7 +167,7 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
             if tracing or options.trace_file or options.trace_summary or options.trace_filter:
                 from tgid import tracelog
 
-                output = open(options.trace_file, "w", encoding="utf-8") if options.trace_file else None  # noqa: SIM115
+                output = open(options.trace_file, "w", 1, "utf-8") if options.trace_file else None  # noqa: SIM115
                 log = tracelog.TraceLog(
                     machine.table,
                     output.write if output is not None else console.write_error,

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kernel.sched import SYSCALL_BLOCKS
 from kernel.kernel import Watch
+from kernel.sched import SYSCALL_BLOCKS
 from kernel.signal import SIGKILL, SigInfo, signal_name
 from syscalls.strace import Call, result_text, show_call, show_rest, siginfo_text
 from syscalls.strace.text import MAX_ITEMS, MAX_STRING, array, cstring
