@@ -212,6 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def entry() -> None:
     """Run the command line as a process of its own: leave without tearing down gigabytes of bookkeeping object by object."""
     status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started us
+            stream.flush()
     os._exit(status)

@@ -211,6 +211,8 @@ class HostConsole(Console):
     def __init__(self, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> None:
         super().__init__()
         self._fds = (stdin, stdout, stderr)
+        self._open = tuple(_is_open(fd) for fd in self._fds)
+        _occupy_standard_fds()
         self._terminal: HostTerminal | None = None
         self._tty: Tty | None = None
         self._input: HostFile | None = None
@@ -295,8 +297,8 @@ class HostConsole(Console):
         register_drivers(t, self._tty)
         terminal: File | None = None
         files: list[File | None] = []
-        for fd, access in zip(self._fds, (O_RDONLY, O_WRONLY, O_WRONLY), strict=True):
-            if not _is_open(fd):
+        for fd, is_open, access in zip(self._fds, self._open, (O_RDONLY, O_WRONLY, O_WRONLY), strict=True):
+            if not is_open:
                 files.append(None)
             elif self._tty is not None and _isatty(fd):
                 # Like a login: one open file, three descriptors.
@@ -465,6 +467,13 @@ def _drain(fd: int) -> None:
             pass
     except OSError:
         pass
+
+
+def _occupy_standard_fds() -> None:
+    """Put something in the place of closed standard descriptors, so that no file of ours gets their numbers."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 def _is_open(fd: int) -> bool:
