@@ -78,6 +78,8 @@ def _add_machine_options(parser: argparse.ArgumentParser, tracing: bool) -> None
     add("--max-procs", type=_positive, default=32768, metavar="N", help="most tasks alive at once (default 32768)")
     add("--timeout", type=_seconds, metavar="SECONDS", help="end the run after this much host time, status 124")
     add("--slice", type=_positive, default=100_000, metavar="BLOCKS", help="time slice in basic blocks (default 100000)")
+    add("--semantics", choices=("leaderless", "linux"), default="leaderless", help="process semantics (default leaderless)")
+    add("--rule", metavar="NAME=on|off", action="append", default=[], help="set one rule of it (see tgid rules)")
     add("--aslr", action="store_true", help="randomise addresses (from the seed)")
     add("--debug", action="store_true", help="show a traceback when the kernel itself has a defect")
     if not tracing:
@@ -105,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_machine_options(trace, tracing=True)
     calls = commands.add_parser("syscalls", help="list the system calls that are supported")
     calls.add_argument("--all", action="store_true", help="also those that are not")
+    commands.add_parser("rules", help="list the rules in which the two models of process semantics differ")
     demo = commands.add_parser("demo", help="build and run a few small programs that come with tgid")
     demo.add_argument("name", nargs="?", help="run only this one; without a name, all of the tour")
     demo.add_argument("--list", action="store_true", help="list the programs")
@@ -151,6 +154,8 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
         cwd_required=options.cwd is not None,
         slice_blocks=options.slice,
         aslr=options.aslr,
+        semantics=options.semantics,
+        rules=tuple(options.rule),
         debug=options.debug,
     )
     output: TextIO | None = None
@@ -193,6 +198,15 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
     return result.status
 
 
+def _print_rules() -> int:
+    from kernel.semantics import rules
+
+    for rule in rules():
+        numbers = ", ".join(map(str, rule.scenarios))
+        print(f"{rule.name:22} {rule.sentence}\n{'':22} (patch {rule.patch}; {rule.function}; scenarios {numbers})")
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     options = _parser().parse_args(argv)
@@ -204,6 +218,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from tgid.support import print_support
 
         return print_support(options.all)
+    if options.command == "rules":
+        return _print_rules()
     from tgid.demo import main as demo
 
     return demo(options.name, options.list)

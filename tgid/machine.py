@@ -24,6 +24,7 @@ from kernel.kernel import Kernel, Options
 from kernel.mm.oom import OomKiller
 from kernel.nsproxy import NsProxy
 from kernel.sched import Deadlock, Scheduler, wait_graph
+from kernel.semantics import Semantics
 from kernel.signal import SIGKILL
 from kernel.signal_pending import fatal_signal_pending
 from kernel.signal_send import send_sig
@@ -60,6 +61,7 @@ class Config:
     ``memory``: bytes of guest RAM.  ``clock``: "virtual" or "real".  ``timeout``: host seconds or None.  ``rootfs``: host
     directory shown read-only as root below an in-memory overlay.  ``cwd``: where the program starts; if the guest has no such
     directory that is an error, or, unless ``cwd_required``, "/" is used.  ``slice_blocks``: time slice in basic blocks.
+    ``semantics``: "leaderless" or "linux"; ``rules``: single rules set against the model, as NAME=on or NAME=off.
     ``accelerate``: use the C extension (None: if built).  ``debug``: a defect of the kernel raises instead of killing the
     guest process.
     """
@@ -77,6 +79,8 @@ class Config:
     cwd_required: bool = True
     slice_blocks: int = 100_000
     aslr: bool = False
+    semantics: str = "leaderless"
+    rules: tuple[str, ...] = ()
     accelerate: bool | None = None
     debug: bool = False
 
@@ -87,8 +91,8 @@ class Result:
 
     ``status``: the guest's exit code, 128+N if signal N killed it, or one of 124-127, 130 (see ``tgid run --help``).
     ``wait_status``: the raw wait(2) status, None if it never ran or was stopped.  ``stdout``/``stderr``: what was captured.
-    ``log``: lines the kernel had to say.  ``events``: what happened, if it was asked for.  ``leaks``: kernel objects left over, by kind;
-    empty after a clean run.
+    ``log``: lines the kernel had to say.  ``events``: what happened, if it was asked for.  ``leaks``: kernel objects left
+    over, by kind; empty after a clean run.  ``time_ns``: monotonic time of the guest at the end.
     """
 
     status: int
@@ -138,7 +142,7 @@ class Machine:
             raise MachineFault(f"the machine cannot start: {error}") from None
         clock: Any = RealClock(console.wait) if config.clock == "real" else VirtualClock()
         self.cpu = cpu = Processor(engine, clock)
-        options = Options(config.seed, config.max_procs, config.slice_blocks, aslr=config.aslr)
+        options = Options(config.seed, config.max_procs, config.slice_blocks, _semantics(config), config.aslr)
         self.kernel = kernel = Kernel(options, cpu, engine.frames, clock, self.say, config.debug)
         kernel.memory.out_of_memory = OomKiller(
             kernel.memory, kernel.all_processes, lambda victim: send_sig(victim, SIGKILL), self.say, self._current_dies
@@ -297,6 +301,16 @@ class Machine:
             "frames": memory.total - memory.free - held,
         }
         return {kind: count for kind, count in counts.items() if count}
+
+
+def _semantics(config: Config) -> Semantics:
+    try:
+        model = Semantics.named(config.semantics)
+        for rule in config.rules:
+            model = model.with_rule(rule)
+    except ValueError as error:
+        raise MachineFault(str(error)) from None
+    return model
 
 
 def _candidates(name: bytes, path: str) -> list[bytes]:
