@@ -1,6 +1,7 @@
 """Layouts of the C structures of the ABI, declared once as data.
 
-A ``Struct`` packs and unpacks itself in guest memory; the tracer formats the same declaration.
+A ``Struct`` packs and unpacks itself in guest memory.  How a structure is shown in a trace is declared in
+``syscalls/strace/structs.py``, because strace leaves most fields out.
 """
 
 from __future__ import annotations
@@ -85,6 +86,3 @@ WAITID_INFO = Struct(
     ("si_uid", "I"),
     ("si_status", "i"),
 )
-
-BY_NAME: dict[str, Struct] = {value.name: value for value in list(globals().values()) if isinstance(value, Struct)}
-"""C name -> layout, for the tracer."""

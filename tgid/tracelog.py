@@ -32,6 +32,8 @@ RESULT_COLUMN = 40
 VDSO_REACH = 1 << 16
 """No vDSO is larger, in bytes."""
 EXECVE = 59
+RESTART_SYSCALL = 219
+ERESTART_RESTARTBLOCK = -516
 NEVER = -1
 
 
@@ -45,7 +47,7 @@ class TraceLog(Watch):
 
     __slots__ = (
         "_write", "_entries", "_wanted", "_summary", "_to_file", "_open", "_column", "_begun", "_held", "_counts", "_alive",
-        "_started", "_entered", "_tids",
+        "_started", "_entered", "_tids", "_interrupted",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +70,8 @@ class TraceLog(Watch):
         """When each thread entered the call it is in."""
         self._held: dict[Thread, list[SigInfo]] = {}
         """Signals that are not delivered, to be shown when their thread has finished its call."""
+        self._interrupted: dict[Thread, str] = {}
+        """The call restart_syscall(2) will go on with."""
         self._counts: dict[int, list[int]] = {}
         self._alive = 0
         """Tasks known; from two on lines say whose they are."""
@@ -89,6 +93,8 @@ class TraceLog(Watch):
             return
         entry = self._entries[number] if number < len(self._entries) else None
         call = show_call(entry, number, t, args)
+        if number == RESTART_SYSCALL:
+            call.text = f"<... resuming interrupted {self._interrupted.get(t, 'system call')} ...>"
         self._begun[t] = call
         self._tids[t] = t.tid
         self._begin(t, f"{call.name}({call.text}")
@@ -110,6 +116,8 @@ class TraceLog(Watch):
             rest = show_rest(call, result)
             self._resume(t, call)
             self._end(f"{rest})", result_text(call))
+            if result == ERESTART_RESTARTBLOCK:
+                self._interrupted[t] = call.name
             self._tids.pop(t, None)
         if t in self._held:
             self._release(t)
@@ -168,6 +176,7 @@ class TraceLog(Watch):
     def exited(self, t: Thread, status: int) -> None:
         """A thread ends; a call it is in never returns."""
         self._entered.pop(t, None)
+        self._interrupted.pop(t, None)
         if t.mm is None:
             return
         if t in self._held:

@@ -101,6 +101,17 @@ int main(void)
     CALL(clock_nanosleep, CLOCK_MONOTONIC, 0, &ten, &left);
     CALL(read, ends[0], &byte, 1L);
     CALL(wait4, -1, 0L, 0, 0L);
+    if (!fork()) {
+        usleep(50000);
+        kill(pid, SIGSTOP);
+        usleep(50000);
+        kill(pid, SIGCONT);
+        usleep(300000);
+        _exit(0);
+    }
+    ten = (struct timespec){0, 200000000};
+    CALL(clock_nanosleep, CLOCK_MONOTONIC, 0, &ten, &left);
+    CALL(wait4, -1, 0L, 0, 0L);
     signal(SIGTRAP, (void (*)(int))handler);
     __asm__ volatile("int3");
     CALL(kill, pid, SIGPIPE);
