@@ -197,12 +197,18 @@ class EpollFile(AnonFile):
             ready[item] = None
         return found
 
+    def wakers(self, t: Thread, reading: bool) -> str:
+        """Whoever makes something on the interest list ready."""
+        return " or ".join(item.file.wakers(t, bool(item.events & POLLIN)) for item in self.items.values()) or "a signal"
+
     def wait(self, t: Thread, limit: int, deadline: int | None) -> Blocking[list[tuple[int, int]]]:
         """Sleep until something is ready; [] at the deadline.  EINTR on a signal: epoll_wait is never restarted."""
         self.hold()
         try:
             while True:
-                reason = yield Block("ep_poll", self.sleepers, deadline=deadline, exclusive=True)
+                reason = yield Block(
+                    "ep_poll", self.sleepers, deadline=deadline, exclusive=True, who=lambda: self.wakers(t, True)
+                )
                 found = self.collect(t, limit)
                 if found:
                     if self.ready:

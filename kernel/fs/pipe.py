@@ -145,8 +145,12 @@ class Pipe:
         slots = self.slots
         parts = [data]
         size -= len(data)
-        while slots and size and type(slots[0]) is not Packet:
+        while slots and size:
             first = slots[0]
+            if type(first) is Packet:
+                # A packet may end a read that began before it; what does not fit is lost all the same.
+                parts.append(bytes(slots.popleft()[:size]))
+                break
             if len(first) > size:
                 parts.append(bytes(first[:size]))
                 self.offset = size

@@ -12,7 +12,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, TypeVar
 
 from kernel.errno import Errno
-from kernel.fs.file import POLLERR, POLLHUP, File
+from kernel.fs.file import POLLERR, POLLHUP, POLLIN, File
 from kernel.signal_pending import set_current_blocked, signal_pending
 from kernel.task import WORK_RESTORE_MASK
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
@@ -62,9 +62,13 @@ def _sleep(t: Thread, wanted: Wanted, deadline: int | None, what: str) -> Blocki
         if file is not None:
             file.hold()
             queues.update(dict.fromkeys(file.queues(t)))
+
+    def who() -> str:
+        return " or ".join(file.wakers(t, bool(bits & POLLIN)) for file, bits in wanted if file is not None) or "a signal"
+
     try:
         while True:
-            reason = yield Block(what, *queues, deadline=deadline)
+            reason = yield Block(what, *queues, deadline=deadline, who=who)
             result = scan(t, wanted)
             if result is not None:
                 return result

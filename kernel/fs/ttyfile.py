@@ -111,7 +111,7 @@ class TtyFile(File):
                     raise Errno.EAGAIN
             if limit is not None and limit <= now:
                 return data
-            reason = yield Block("n_tty_read", tty.read_wait, deadline=limit)
+            reason = yield Block("n_tty_read", tty.read_wait, deadline=limit, who=lambda: "keys on the terminal")
             if reason is Wakeup.SIGNAL:
                 if data:
                     return data
