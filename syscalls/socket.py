@@ -43,9 +43,11 @@ if TYPE_CHECKING:
 
 Domain = Annotated[int, enum("socket_domain")]
 SockType = Annotated[int, custom("socket_type")]
+Pair = Annotated[int, custom("pipefds", out=True)]
 Protocol = Annotated[int, custom("protocol", "((({} & 0xffffffff) ^ 0x80000000) - 0x80000000)")]
 Message = Annotated[int, custom("message")]
 SockAddr = Annotated[int, custom("sockaddr")]
+Timeout = Annotated[int, in_struct("timespec")]
 MessagesSent = Annotated[int, custom("messages_sent", out=True)]
 MessagesReceived = Annotated[int, custom("messages_received", out=True)]
 MsgFlags = Annotated[int, flags("msg", "({} & 0xffffffff)")]
@@ -98,7 +100,7 @@ def socket(t: Thread, domain: Domain, type_: SockType, protocol: Protocol) -> in
 
 
 @syscall(53)
-def socketpair(t: Thread, domain: Domain, type_: SockType, protocol: Protocol, sv: Annotated[int, custom("pipefds", out=True)]) -> int:
+def socketpair(t: Thread, domain: Domain, type_: SockType, protocol: Protocol, sv: Pair) -> int:
     """socketpair(2)."""
     first, second = _make(t, domain, type_, protocol), _make(t, domain, type_, protocol)
     assert isinstance(first, UnixSocket)
@@ -501,7 +503,7 @@ def sendmmsg(t: Thread, fd: Fd, msgvec: MessagesSent, vlen: UInt, flags: MsgFlag
 
 
 @syscall(299)
-def recvmmsg(t: Thread, fd: Fd, msgvec: MessagesReceived, vlen: UInt, flags: MsgFlags, timeout: Annotated[int, in_struct("timespec")]) -> Blocking[int]:
+def recvmmsg(t: Thread, fd: Fd, msgvec: MessagesReceived, vlen: UInt, flags: MsgFlags, timeout: Timeout) -> Blocking[int]:
     """recvmmsg(2): the time-out is looked at between messages only, as on Linux (BUGS)."""
     sock = sock_of(t, fd)
     deadline = None
