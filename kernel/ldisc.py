@@ -1,11 +1,7 @@
 """The line discipline N_TTY: what lies between the keys and read(2) (drivers/tty/n_tty.c, termios(3)).
 
 In canonical mode input is collected into lines that may be edited until they end; otherwise bytes pass through.  On the
-way in it maps CR and NL, raises signals, stops and starts output, and echoes; on the way out it maps NL and follows the
-column, because erasing a tab must go back the right distance.
-
-Echoes are not written at once but queued as small operations and written when the input at hand is processed, as in
-Linux.  That shows: a signal character throws away the echo of what came with it in the same chunk.
+way in it maps CR and NL, raises signals, stops and starts output, and echoes; the way out is ``ldisc_output``.
 
 The discipline knows no device.  What is below it is a ``TtyDriver``: a host terminal, or the master side of a pty.
 """
@@ -14,8 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
+from kernel.ldisc_output import BS, CR, ERASE_TAB, MOVE_BACK, NL, SET_CANON_COL, TAB, Output, TtyDriver, is_control
 from kernel.signal import SIGINT, SIGQUIT, SIGTSTP
 from kernel.termios import (
     DISABLED,
@@ -35,18 +31,10 @@ from kernel.termios import (
     ISIG,
     ISTRIP,
     IUCLC,
-    IUTF8,
     IXANY,
     IXON,
     NOFLSH,
-    OCRNL,
-    OLCUC,
-    ONLCR,
-    ONLRET,
-    ONOCR,
-    OPOST,
     PARMRK,
-    TABDLY,
     VEOF,
     VEOL,
     VEOL2,
@@ -60,41 +48,11 @@ from kernel.termios import (
     VSTOP,
     VSUSP,
     VWERASE,
-    XTABS,
     Termios,
 )
 
 BUFFER = 4096
 """N_TTY_BUF_SIZE: a line is at most one byte less."""
-_ECHO_BLOCK = 256
-_ECHO_DISCARD = BUFFER - (_ECHO_BLOCK + 32)
-
-# Operations in the echo queue, each after _START.
-_START, _MOVE_BACK, _SET_CANON_COL, _ERASE_TAB = 0xFF, 0x80, 0x81, 0x82
-_BS, _TAB, _NL, _CR = 8, 9, 10, 13
-
-
-class TtyDriver(Protocol):
-    """What carries a terminal's bytes to the outside."""
-
-    def room(self) -> int:
-        """Return how many bytes ``write`` takes now."""
-
-    def write(self, data: bytes) -> int:
-        """Send bytes out; return how many were taken (up to ``room``)."""
-
-    def queued(self) -> int:
-        """Return how many bytes were taken but are not out yet."""
-
-    def discard(self) -> None:
-        """Forget what was taken but is not out yet."""
-
-    def unthrottle(self) -> None:
-        """There is room for input again."""
-
-
-def _is_control(c: int) -> bool:
-    return c < 32 or c == 127
 
 
 def _is_alnum(c: int) -> bool:
@@ -104,15 +62,11 @@ def _is_alnum(c: int) -> bool:
     return 48 <= c <= 57 or 65 <= c <= 90 or 97 <= c <= 122
 
 
-def _upper(c: int) -> int:
-    return c - 32 if 97 <= c <= 122 or (c >= 0xE0 and c != 0xF7) or c == 0xDF else c
-
-
 def _lower(c: int) -> int:
     return c + 32 if 65 <= c <= 90 or (0xC0 <= c <= 0xDE and c != 0xD7) else c
 
 
-class LineDiscipline:
+class LineDiscipline(Output):
     """One terminal's N_TTY.
 
     ``signal(signo)``: a signal character was typed.  ``readable()``: input arrived.  ``writable()``: output may go on.
@@ -120,8 +74,7 @@ class LineDiscipline:
     """
 
     __slots__ = (
-        "termios", "driver", "signal", "readable", "writable", "buffer", "tail", "canon", "ends", "push", "lnext", "erasing",
-        "column", "canon_column", "echo", "echo_mark", "echo_commit", "stopped", "tco_stopped", "special",
+        "signal", "readable", "buffer", "tail", "canon", "ends", "push", "lnext", "erasing", "special",
     )  # fmt: skip
 
     def __init__(
@@ -132,11 +85,9 @@ class LineDiscipline:
         readable: Callable[[], None],
         writable: Callable[[], None],
     ) -> None:
-        self.termios = termios
-        self.driver = driver
+        super().__init__(termios, driver, writable)
         self.signal = signal
         self.readable = readable
-        self.writable = writable
         self.buffer = bytearray()
         self.tail = 0
         self.canon = 0
@@ -145,10 +96,6 @@ class LineDiscipline:
         """Positions of the bytes that end a line; an EOF is stored as DISABLED."""
         self.push = False
         self.lnext = self.erasing = False
-        self.column = self.canon_column = 0
-        self.echo = bytearray()
-        self.echo_mark = self.echo_commit = 0
-        self.stopped = self.tco_stopped = False
         self.special = frozenset[int]()
         self._compile()
 
@@ -179,11 +126,11 @@ class LineDiscipline:
         iflag, _, _, lflag, _, cc, _, _ = self.termios
         special: set[int] = set()
         if iflag & (IGNCR | ICRNL):
-            special.add(_CR)
+            special.add(CR)
         if iflag & INLCR:
-            special.add(_NL)
+            special.add(NL)
         if lflag & ICANON:
-            special.update((cc[VERASE], cc[VKILL], cc[VEOF], _NL, cc[VEOL]))
+            special.update((cc[VERASE], cc[VKILL], cc[VEOF], NL, cc[VEOL]))
             if lflag & IEXTEN:
                 special.update((cc[VWERASE], cc[VLNEXT], cc[VEOL2]))
                 if lflag & ECHO:
@@ -266,7 +213,7 @@ class LineDiscipline:
         if self.termios.lflag & ECHO:
             self._finish_erasing()
             if self.canon == self.head:
-                self._echo_op(_SET_CANON_COL)
+                self._echo_op(SET_CANON_COL)
             self._echo_char(c)
             self._commit_echoes()
         self._put(c)
@@ -292,22 +239,22 @@ class LineDiscipline:
                     self._signal_char(signo, c)
                     return
         self._restart_output()
-        if c == _CR:
+        if c == CR:
             if iflag & IGNCR:
                 return
             if iflag & ICRNL:
-                c = _NL
-        elif c == _NL and iflag & INLCR:
-            c = _CR
+                c = NL
+        elif c == NL and iflag & INLCR:
+            c = CR
         if lflag & ICANON and self._receive_canonical(c):
             return
         if lflag & ECHO:
             self._finish_erasing()
-            if c == _NL:
-                self._echo_raw(_NL)
+            if c == NL:
+                self._echo_raw(NL)
             else:
                 if self.canon == self.head:
-                    self._echo_op(_SET_CANON_COL)
+                    self._echo_op(SET_CANON_COL)
                 self._echo_char(c)
             self._commit_echoes()
         self._put(c)
@@ -315,8 +262,7 @@ class LineDiscipline:
     def _signal_char(self, signo: int, c: int) -> None:
         self.signal(signo)
         if not self.termios.lflag & NOFLSH:
-            self.echo.clear()
-            self.echo_mark = self.echo_commit = 0
+            self.drop_echoes()
             self.driver.discard()
             self.flush_input()
         if self.termios.iflag & IXON:
@@ -340,18 +286,18 @@ class LineDiscipline:
                 self._finish_erasing()
                 if lflag & ECHOCTL:
                     self._echo_raw(ord("^"))
-                    self._echo_raw(_BS)
+                    self._echo_raw(BS)
                     self._commit_echoes()
         elif c == cc[VREPRINT] and lflag & ECHO and extended:
             self._finish_erasing()
             self._echo_char(c)
-            self._echo_raw(_NL)
+            self._echo_raw(NL)
             for byte in self.buffer[self.canon - self.tail :]:
                 self._echo_char(byte)
             self._commit_echoes()
-        elif c == _NL:
+        elif c == NL:
             if lflag & (ECHO | ECHONL):
-                self._echo_raw(_NL)
+                self._echo_raw(NL)
                 self._commit_echoes()
             self._end_line(c)
         elif c == cc[VEOF]:
@@ -359,7 +305,7 @@ class LineDiscipline:
         elif c == cc[VEOL] or (c == cc[VEOL2] and extended):
             if lflag & ECHO:
                 if self.canon == self.head:
-                    self._echo_op(_SET_CANON_COL)
+                    self._echo_op(SET_CANON_COL)
                 self._echo_char(c)
                 self._commit_echoes()
             if c == 0xFF and self.termios.iflag & PARMRK:
@@ -374,9 +320,6 @@ class LineDiscipline:
         self.buffer.append(c)
         self.canon = self.head
         self.readable()
-
-    def _is_continuation(self, c: int) -> bool:
-        return bool(self.termios.iflag & IUTF8) and c & 0xC0 == 0x80
 
     def _erase(self, c: int) -> None:
         """Take back a character, a word or the line (eraser)."""
@@ -396,7 +339,7 @@ class LineDiscipline:
                 self._finish_erasing()
                 self._echo_char(cc[VKILL])
                 if lflag & ECHOK:
-                    self._echo_raw(_NL)
+                    self._echo_raw(NL)
                 return
         seen_alnum = False
         while len(buffer) > start:
@@ -420,6 +363,11 @@ class LineDiscipline:
         if len(buffer) == start and lflag & ECHO:
             self._finish_erasing()
 
+    def _finish_erasing(self) -> None:
+        if self.erasing:
+            self._echo_raw(ord("/"))
+            self.erasing = False
+
     def _echo_erased(self, gone: bytes, single: bool) -> None:
         lflag = self.termios.lflag
         c = gone[0]
@@ -430,188 +378,35 @@ class LineDiscipline:
             self._echo_char(c)
             for byte in gone[1:]:
                 self._echo_raw(byte)
-                self._echo_op(_MOVE_BACK)
+                self._echo_op(MOVE_BACK)
         elif single and not lflag & ECHOE:
             self._echo_char(self.termios.cc[VERASE])
-        elif c == _TAB:
+        elif c == TAB:
             self._echo_erased_tab()
         else:
-            if _is_control(c) and lflag & ECHOCTL:
+            if is_control(c) and lflag & ECHOCTL:
                 self._echo_rub_out()
-            if not _is_control(c) or lflag & ECHOCTL:
+            if not is_control(c) or lflag & ECHOCTL:
                 self._echo_rub_out()
 
     def _echo_rub_out(self) -> None:
-        for byte in (_BS, 32, _BS):
+        for byte in (BS, 32, BS):
             self._echo_raw(byte)
 
     def _echo_erased_tab(self) -> None:
         """Count the columns since the start of input or the tab before: the way back depends on them."""
         columns, after_tab = 0, 0
         for byte in reversed(self.buffer[self.canon - self.tail :]):
-            if byte == _TAB:
+            if byte == TAB:
                 after_tab = 0x80
                 break
-            if _is_control(byte):
+            if is_control(byte):
                 if self.termios.lflag & ECHOCTL:
                     columns += 2
             elif not self._is_continuation(byte):
                 columns += 1
-        self._echo_op(_ERASE_TAB)
+        self._echo_op(ERASE_TAB)
         self.echo.append(columns & 7 | after_tab)
-
-    # -- echo -----------------------------------------------------------------------------------------------------
-    def _finish_erasing(self) -> None:
-        if self.erasing:
-            self._echo_raw(ord("/"))
-            self.erasing = False
-
-    def _echo_op(self, op: int) -> None:
-        self.echo += bytes((_START, op))
-
-    def _echo_raw(self, c: int) -> None:
-        if c == _START:
-            self.echo.append(_START)
-        self.echo.append(c)
-
-    def _echo_char(self, c: int) -> None:
-        if c == _START or (self.termios.lflag & ECHOCTL and _is_control(c) and c != _TAB):
-            self.echo.append(_START)
-        self.echo.append(c)
-
-    def _commit_echoes(self) -> None:
-        """The operations so far belong together; write them once a block is full."""
-        self.echo_mark = size = len(self.echo)
-        if size < _ECHO_BLOCK or size % _ECHO_BLOCK > self.echo_commit % _ECHO_BLOCK:
-            return
-        self.echo_commit = size
-        self._write_echoes()
-
-    def process_echoes(self) -> None:
-        """Write what is complete (before other output, and when output starts again)."""
-        if self.echo_mark:
-            self.echo_commit = self.echo_mark
-            self._write_echoes()
-
-    def _flush_echoes(self) -> None:
-        if self.termios.lflag & (ECHO | ECHONL) and self.echo_commit != len(self.echo):
-            self.echo_commit = len(self.echo)
-            self._write_echoes()
-
-    def _write_echoes(self) -> None:
-        """Carry out queued operations while the device has room (__process_echoes)."""
-        echo, at, end = self.echo, 0, self.echo_commit
-        out = bytearray()
-        room = self.room()
-        post = self.termios.oflag & OPOST
-        while at < end:
-            c = echo[at]
-            if c != _START:
-                made = self._output(c) if post else bytes((c,))
-                if len(made) > room - len(out):
-                    break
-                if post:
-                    self._move(c)
-                out += made
-                at += 1
-                continue
-            op = echo[at + 1]
-            if op == _ERASE_TAB:
-                columns = echo[at + 2]
-                if not columns & 0x80:
-                    columns += self.canon_column
-                back = 8 - (columns & 7)
-                if back > room - len(out):
-                    break
-                out += b"\b" * back
-                self.column = max(0, self.column - back)
-                at += 3
-                continue
-            if op == _SET_CANON_COL:
-                self.canon_column = self.column
-            elif op == _MOVE_BACK:
-                self.column = max(0, self.column - 1)
-            elif op == _START:
-                if room - len(out) < 1:
-                    break
-                out.append(_START)
-                self.column += 1
-            else:
-                if room - len(out) < 2:
-                    break
-                out += bytes((ord("^"), op ^ 0o100))
-                self.column += 2
-            at += 2
-        # Nobody takes the output for long: the oldest echoes are lost.
-        while end - at >= _ECHO_DISCARD:
-            at += 1 if echo[at] != _START else 3 if echo[at + 1] == _ERASE_TAB else 2
-        del echo[:at]
-        self.echo_commit -= at
-        self.echo_mark = max(0, self.echo_mark - at)
-        if out:
-            self.driver.write(bytes(out))
-
-    # -- output ---------------------------------------------------------------------------------------------------
-    def room(self) -> int:
-        """Return how many bytes may go out now: none while output is stopped."""
-        return 0 if self.stopped else self.driver.room()
-
-    def start(self) -> None:
-        """Let output go on (start_tty)."""
-        if self.stopped and not self.tco_stopped:
-            self.stopped = False
-            self.writable()
-
-    def _output(self, c: int) -> bytes:
-        """Return what byte ``c`` becomes on its way out (do_output_char), without moving the column."""
-        oflag = self.termios.oflag
-        if c == _NL:
-            return b"\r\n" if oflag & ONLCR else b"\n"
-        if c == _CR:
-            if oflag & ONOCR and self.column == 0:
-                return b""
-            return b"\n" if oflag & OCRNL else b"\r"
-        if c == _TAB and oflag & TABDLY == XTABS:
-            return b" " * (8 - (self.column & 7))
-        if oflag & OLCUC and not _is_control(c):
-            c = _upper(c)
-        return bytes((c,))
-
-    def _move(self, c: int) -> None:
-        """Follow the cursor over byte ``c``."""
-        oflag = self.termios.oflag
-        if c == _NL:
-            if oflag & (ONLRET | ONLCR):
-                self.column = 0
-            self.canon_column = self.column
-        elif c == _CR:
-            if not (oflag & ONOCR and self.column == 0) and (not oflag & OCRNL or oflag & ONLRET):
-                self.canon_column = self.column = 0
-        elif c == _TAB:
-            self.column += 8 - (self.column & 7)
-        elif c == _BS:
-            self.column = max(0, self.column - 1)
-        elif not _is_control(c) and not self._is_continuation(c):
-            self.column += 1
-
-    def write(self, data: bytes) -> int:
-        """Send a program's output; return how many bytes of ``data`` were taken (n_tty_write)."""
-        self.process_echoes()
-        room = self.room()
-        if not self.termios.oflag & OPOST:
-            return self.driver.write(data[:room]) if room else 0
-        out = bytearray()
-        done = 0
-        for c in data:
-            made = self._output(c)
-            if len(made) > room - len(out) or room <= 0:
-                break
-            self._move(c)
-            out += made
-            done += 1
-        if out:
-            self.driver.write(bytes(out))
-        return done
 
     # -- reading --------------------------------------------------------------------------------------------------
     def available(self, amount: int = 1) -> bool:

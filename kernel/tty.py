@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from kernel.errno import Errno
 from kernel.fs.file import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from kernel.jobctl import is_orphaned_pgrp
-from kernel.ldisc import LineDiscipline, TtyDriver
+from kernel.ldisc import LineDiscipline
+from kernel.ldisc_output import TtyDriver
 from kernel.signal import SIG_IGN, SIGCONT, SIGHUP, SIGTTIN, SIGWINCH
 from kernel.signal_send import kill_pgrp, send_sig
 from kernel.task import WORK_SIGNAL
