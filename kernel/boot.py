@@ -142,7 +142,8 @@ def _main_of_program(
                 failure = error
             if not isinstance(error, (Errno.ENOENT, Errno.EACCES, Errno.ENOTDIR)):
                 break
-    launch.error = failure
+    if not t.process.group_exit:  # killed on the way (Ctrl-C): that is what is to be told
+        launch.error = failure
     return (yield from do_exit(t, (126 if not isinstance(failure, Errno.ENOENT) else 127) << 8))
 
 

@@ -1,5 +1,8 @@
 """``python -m tgid``."""
 
-from tgid.cli import entry
+try:
+    from tgid.cli import entry
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 
 entry()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tgid import __version__
 
@@ -43,6 +43,16 @@ def _size(text: str) -> int:
     return value
 
 
+def _id(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < (1 << 32) - 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a user or group id")
+    return value
+
+
 def _positive(text: str) -> int:
     try:
         value = int(text)
@@ -70,8 +80,8 @@ def _add_machine_options(parser: argparse.ArgumentParser, tracing: bool) -> None
     add("--env", metavar="NAME[=VALUE]", action="append", default=[], help="set or pass on a variable (default: pass on all)")
     add("--clean-env", action="store_true", help="start from an empty environment")
     add("--cwd", metavar="DIR", help="working directory (default: the current one if the guest has it, else /)")
-    add("--uid", type=int, default=0, help="user id of the program (default 0)")
-    add("--gid", type=int, default=0, help="group id of the program (default 0)")
+    add("--uid", type=_id, default=0, help="user id of the program (default 0)")
+    add("--gid", type=_id, default=0, help="group id of the program (default 0)")
     add("--seed", type=int, default=0, help="seed of all randomness (default 0)")
     add("--clock", choices=("virtual", "real"), help="virtual: reproducible, never waits; real: the default on a terminal")
     add("--memory", type=_size, default=2 << 30, metavar="SIZE", help="guest RAM (default 2G), used only as touched")
@@ -127,8 +137,45 @@ def environment(requests: Sequence[str], clean: bool) -> dict[str, str]:
 
 
 def _fail(message: str, status: int = 125) -> int:
-    print(f"tgid: {message}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"tgid: {message}", file=sys.stderr, flush=True)
     return status
+
+
+def _current_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been removed
+        return "/"
+
+
+class _TraceFile:
+    """The file of ``-o``.  If it cannot be written that is said once, and the program goes on without."""
+
+    def __init__(self, name: str, report: Callable[[str], None]) -> None:
+        self._file = open(name, "w", 1, "utf-8")  # noqa: SIM115
+        self._report = report
+        self._failed = False
+
+    def write(self, text: str) -> None:
+        """Write, as far as that is still possible."""
+        if not self._failed:
+            try:
+                self._file.write(text)
+            except OSError as error:
+                self._fail(error)
+
+    def close(self) -> None:
+        """Close it."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        if not self._failed:
+            self._failed = True
+            self._report(f"{self._file.name}: {error.strerror}; the trace is not complete")
 
 
 def _run(options: argparse.Namespace, tracing: bool) -> int:
@@ -150,7 +197,7 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
         binds=binds,
         uid=options.uid,
         gid=options.gid,
-        cwd=options.cwd or os.getcwd(),
+        cwd=options.cwd or _current_directory(),
         cwd_required=options.cwd is not None,
         slice_blocks=options.slice,
         aslr=options.aslr,
@@ -158,7 +205,7 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
         rules=tuple(options.rule),
         debug=options.debug,
     )
-    output: TextIO | None = None
+    output: _TraceFile | None = None
     try:
         with HostConsole() as console:
             log: TraceLog | None = None
@@ -172,7 +219,7 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
             if tracing or options.trace_file or options.trace_summary or options.trace_filter:
                 from tgid import tracelog
 
-                output = open(options.trace_file, "w", 1, "utf-8") if options.trace_file else None  # noqa: SIM115
+                output = _TraceFile(options.trace_file, console.report) if options.trace_file else None
                 log = tracelog.TraceLog(
                     machine.table,
                     output.write if output is not None else console.write_error,
@@ -187,14 +234,13 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
             finally:
                 if log is not None:
                     log.finish()
+                if output is not None:
+                    output.close()
             machine.close()
     except (MachineFault, ValueError) as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(f"{error.filename or options.trace_file}: {error.strerror}")
-    finally:
-        if output is not None:
-            output.close()
+        return _fail(f"{error.filename or 'cannot run'}: {error.strerror}")
     return result.status
 
 
@@ -227,8 +273,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """Run the command line as a process of its own: leave without tearing down gigabytes of bookkeeping object by object."""
-    status = main()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # closed by whoever started us
-            stream.flush()
+    try:
+        status = main()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # closed by whoever started us
+                stream.flush()
+    except KeyboardInterrupt:  # before the machine took Ctrl-C over
+        status = 130
+    except BrokenPipeError:
+        status = 141
+    except OSError as error:
+        status = _fail(error.strerror or str(error), 1)
     os._exit(status)

@@ -137,6 +137,7 @@ def bind(vfs: Vfs, namespace: MountNamespace, what: Bind) -> Mount:
     The source is named by the user of the machine, so its own path is resolved by the host.
     """
     source = os.path.realpath(what.source)
+    os.stat(source)
     flags = MS_NOSUID | MS_NODEV | MS_RELATIME | (0 if what.writable else MS_RDONLY)
     target = os.fsencode(what.target)
     directory, name = (source, "") if os.path.isdir(source) else os.path.split(source)
