@@ -5,34 +5,28 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Annotated, Final
 
-from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.fs.fdtable import install_fd
-from kernel.fs.file import O_CLOEXEC, O_NONBLOCK, File
+from kernel.fs.file import O_CLOEXEC, O_NONBLOCK
 from kernel.fs.socket import (
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
-    MSG_CTRUNC,
     MSG_DONTWAIT,
     MSG_PEEK,
     MSG_TRUNC,
     MSG_WAITFORONE,
     NO_ANCILLARY,
-    SO_PASSCRED,
     SOCK_DGRAM,
     SOCK_SEQPACKET,
     SOCK_STREAM,
-    SOL_SOCKET,
     Ancillary,
-    PeerCred,
     Received,
     Socket,
     discard,
-    pack_cred,
 )
 from kernel.fs.unixsocket import UnixSocket
-from kernel.pid import ns_of
 from kernel.waitqueue import Blocking
+from syscalls.ancillary import control_for, parse_control
 from syscalls.io_pipe import install_pair
 from syscalls.structs import TIMESPEC
 from syscalls.table import syscall
@@ -57,13 +51,10 @@ How = Annotated[int, enum("shutdown")]
 SOCK_TYPE_MASK = 0xF
 ADDRESS_MAX = 128
 """sizeof(struct sockaddr_storage)."""
-SCM_RIGHTS, SCM_CREDENTIALS = 1, 2
-SCM_MAX_FD = 253
 UIO_MAXIOV = 1024
 AF_MAX = 46
 _MSGHDR = struct.Struct("<QI4xQQQQi4x")
 MSGHDR_SIZE: Final = _MSGHDR.size
-_CMSGHDR = struct.Struct("<Qii")
 
 
 def sock_of(t: Thread, fd: int) -> Socket:
@@ -320,57 +311,6 @@ def recvfrom(
 
 
 # -- messages ---------------------------------------------------------------------------------------------------------
-def _align(length: int) -> int:
-    return (length + 7) & ~7
-
-
-def _parse_control(t: Thread, sock: Socket, control: bytes) -> Ancillary:
-    """Read the control messages of sendmsg (__scm_send).  The files are held for the message."""
-    files: list[File] = []
-    cred: PeerCred | None = None
-    try:
-        at = 0
-        while at + _CMSGHDR.size <= len(control):
-            length, level, kind = _CMSGHDR.unpack_from(control, at)
-            if length < _CMSGHDR.size or at + length > len(control):
-                raise Errno.EINVAL
-            body = control[at + _CMSGHDR.size : at + length]
-            at += _align(length)
-            if level != SOL_SOCKET:
-                continue
-            if kind == SCM_RIGHTS:
-                if len(body) // 4 + len(files) > SCM_MAX_FD:
-                    raise Errno.EINVAL
-                for (fd,) in struct.iter_unpack("<i", body[: len(body) // 4 * 4]):
-                    files.append(t.files.get(fd).hold())
-            elif kind == SCM_CREDENTIALS:
-                if len(body) != 12:
-                    raise Errno.EINVAL
-                cred = _claimed_cred(t, *struct.unpack("<iII", body))
-            else:
-                raise Errno.EINVAL
-    except Errno:
-        discard(Ancillary(tuple(files)))
-        raise
-    return Ancillary(tuple(files), cred) if files or cred is not None else NO_ANCILLARY
-
-
-def _claimed_cred(t: Thread, pid: int, uid: int, gid: int) -> PeerCred:
-    """Check the identity a sender claims (scm_check_creds): its own, or with privilege another's.  EPERM, ESRCH."""
-    mine = t.cred
-    own = pid == t.process.tgid_pid.nr_in(ns_of(t)) or mine.capable(CAP_SYS_ADMIN)
-    if not own:
-        raise Errno.EPERM
-    if uid not in (mine.uid, mine.euid, mine.suid) and not mine.capable(CAP_SETUID):
-        raise Errno.EPERM
-    if gid not in (mine.gid, mine.egid, mine.sgid) and not mine.capable(CAP_SETGID):
-        raise Errno.EPERM
-    found = ns_of(t).find(pid)
-    if found is None:
-        raise Errno.ESRCH
-    return PeerCred(found, uid, gid)
-
-
 def _sendmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blocking[int]:
     mm = t.mm
     assert mm is not None
@@ -382,7 +322,7 @@ def _sendmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blockin
     data = mm.gather(vector) if vector else b""
     if control_length > 1 << 20:
         raise Errno.ENOBUFS
-    ancillary = _parse_control(t, sock, mm.read(control_at, control_length)) if control_at and control_length else NO_ANCILLARY
+    ancillary = parse_control(t, sock, mm.read(control_at, control_length)) if control_at and control_length else NO_ANCILLARY
     try:
         result = _send(t, sock, data, flags, name, ancillary)
     except Errno:
@@ -407,38 +347,6 @@ def sendmsg(t: Thread, fd: Fd, msg: Message, flags: MsgFlags) -> int | Blocking[
     return _sendmsg(t, sock_of(t, fd), msg, flags)
 
 
-def _control_for(t: Thread, sock: Socket, got: Received, space: int, flags: int) -> tuple[bytes, int]:
-    """Return the control data of a received message and MSG_CTRUNC if it did not fit (scm_recv); installs files."""
-    out = b""
-    told = 0
-    if sock.options.get(SO_PASSCRED):
-        cred = got.ancillary.cred if got.ancillary.cred is not None else PeerCred(None, 65534, 65534)
-        if space >= _CMSGHDR.size + 12:
-            out += _CMSGHDR.pack(_CMSGHDR.size + 12, SOL_SOCKET, SCM_CREDENTIALS) + pack_cred(t, cred)
-            out += bytes(min(_align(len(out)), space) - len(out))
-        else:
-            told |= MSG_CTRUNC
-    files = got.ancillary.files
-    if files:
-        room = max(0, (space - len(out) - _CMSGHDR.size) // 4)
-        fds: list[int] = []
-        for file in files:
-            if len(fds) >= room:
-                told |= MSG_CTRUNC
-                file.drop()
-                continue
-            try:
-                fds.append(install_fd(t, file, O_CLOEXEC if flags & MSG_CMSG_CLOEXEC else 0))
-            except Errno:
-                told |= MSG_CTRUNC
-                room = len(fds)
-        if fds:
-            body = struct.pack(f"<{len(fds)}i", *fds)
-            out += _CMSGHDR.pack(_CMSGHDR.size + len(body), SOL_SOCKET, SCM_RIGHTS) + body
-            out += bytes(min(_align(len(out)), space) - len(out))
-    return out, told
-
-
 def _recvmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blocking[int]:
     mm = t.mm
     assert mm is not None
@@ -451,7 +359,7 @@ def _recvmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blockin
     def store(got: Received) -> int:
         if got.data:
             mm.scatter(vector, got.data)
-        control, told = _control_for(t, sock, got, control_space if control_at else 0, flags)
+        control, told = control_for(t, sock, got, control_space if control_at else 0, flags)
         if control:
             mm.write(control_at, control)
         name = got.address if len(got.address) > 2 else b""
