@@ -19,8 +19,9 @@ from kernel.exit import release_task, release_user_memory
 from kernel.fs.exec import open_exec
 from kernel.hardware import OutOfFrames
 from kernel.mm.address_space import SUID_DUMP_USER, AddressSpace
-from kernel.pid import Pid
+from kernel.pid import Pid, ns_of
 from kernel.posix_timers import exec_timers
+from kernel.ptrace_stop import ptrace_event
 from kernel.signal import SI_KERNEL, SIGCHLD, SIGKILL, SIGSEGV, SigInfo
 from kernel.signal_pending import fatal_signal_pending
 from kernel.signal_send import force_signal, zap_other_threads
@@ -51,10 +52,15 @@ def do_execve(
     try:
         stat = program.executable.stat(t)
         cred, secure = exec_creds(t, program.executable, stat)
+        old_number = t.pid.nr_in(ns_of(t.parent)) if t.ptrace and t.parent is not None else 0
         yield from _de_thread(t)
-        return _begin_new_program(t, program, cred, secure, path)
+        _begin_new_program(t, program, cred, secure, path)
     finally:
         program.close()
+    # Under its new id; the tracer learns the old one, by which it knew the thread.
+    if t.ptrace:
+        yield from ptrace_event(t, ptrace.EVENT_EXEC, old_number)
+    return 0
 
 
 def _de_thread(t: Thread) -> Blocking[None]:
@@ -67,10 +73,14 @@ def _de_thread(t: Thread) -> Blocking[None]:
         raise Errno.EAGAIN
     if len(process.threads) > 1:
         process.group_exec_task = t
-        process.notify_count = zap_other_threads(t)
+        process.notify_count = _others_to_wait_for(t)
         try:
+            block = Block("de_thread", process.exec_wait, state=KILLABLE, who=lambda: _siblings(t))
             while process.notify_count:
-                block = Block("de_thread", process.exec_wait, state=KILLABLE, who=lambda: _siblings(t))
+                if (yield block) and fatal_signal_pending(t):
+                    raise Errno.EAGAIN
+            first = process.tgid_pid.thread
+            while first is not None and first is not t and not first.exit_state:
                 if (yield block) and fatal_signal_pending(t):
                     raise Errno.EAGAIN
         finally:
@@ -80,6 +90,15 @@ def _de_thread(t: Thread) -> Blocking[None]:
         _take_tgid(t, process.tgid_pid)
     process.rep = process.wait_task = process.curr_target = t
     process.exit_signal = SIGCHLD
+
+
+def _others_to_wait_for(t: Thread) -> int:
+    """Kill the siblings and return how many events ``notify_count`` is to count: their exits, or in mainline the release of
+    all of them but the first thread, corpses included (zap_other_threads)."""
+    alive = zap_other_threads(t)
+    if t.kernel.semantics.exec_waits_for_exit:
+        return alive
+    return sum(1 for other in t.process.threads if other is not t and other.pid is not t.process.tgid_pid)
 
 
 def _take_tgid(t: Thread, pid: Pid) -> None:

@@ -16,10 +16,13 @@ decides who is told:
 from __future__ import annotations
 
 from kernel import ptrace
+from kernel.errno import Errno
 from kernel.futex import futex_exit, wake_address
 from kernel.jobctl import kill_orphaned_pgrp, leave_group_stop
+from kernel.kill import check_kill_permission
 from kernel.pid import PidNamespace, ns_of
 from kernel.posix_timers import exit_itimers
+from kernel.ptrace_stop import event_exit
 from kernel.signal import (
     CLD_DUMPED,
     CLD_EXITED,
@@ -41,12 +44,13 @@ from kernel.task import (
     EXIT_NONE,
     EXIT_TRACEE,
     EXIT_ZOMBIE,
+    SLEEPING,
     ZOMBIE,
     Process,
     Thread,
 )
 from kernel.tty import disassociate_ctty
-from kernel.waitqueue import Blocking
+from kernel.waitqueue import UNINTERRUPTIBLE, Block, Blocking
 
 
 class TaskDead(BaseException):
@@ -151,6 +155,8 @@ def _release(t: Thread) -> list[Thread]:
     t.pid.thread = None
     freed: list[PidNamespace] = list(t.pid.free_if_unused())
     process.threads.remove(t)
+    if not kernel.semantics.exec_waits_for_exit and t is not process.group_exec_task:
+        _count_for_exec(process)
     candidates: list[Thread] = []
     if process.threads:
         process.times.add(t.times)
@@ -208,16 +214,17 @@ def _new_reaper(t: Thread, sibling: Thread | None) -> Thread | None:
         ancestor = t.real_parent
         while ancestor is not None and ns_of(ancestor) is ns:
             if ancestor.process.is_child_subreaper and ancestor.process.live:
-                return ancestor.process.rep
+                return ancestor.process.living_thread
             ancestor = ancestor.real_parent
     reaper = ns.child_reaper
-    return reaper.process.rep if reaper is not None and reaper.process is not None and reaper.process.live else None
+    return reaper.process.living_thread if reaper is not None and reaper.process is not None and reaper.process.live else None
 
 
 def reparent(child: Process, old: Thread, new: Thread | None) -> None:
     """Give ``child`` of ``old`` to ``new`` and send the death signals its threads asked for (reparent_leader).
 
-    The death signal is kernel business: no permission check, it never fails (patch 3).
+    The death signal is kernel business: no permission check, it never fails (patch 3); mainline checks, with the
+    credentials of the dying parent.
     """
     old.children.pop(child, None)
     for thread in list(child.threads):
@@ -230,7 +237,8 @@ def reparent(child: Process, old: Thread, new: Thread | None) -> None:
             info = SigInfo(
                 signo=thread.pdeath_signal, code=SI_USER, pid=old.process.tgid_pid.nr_in(ns_of(thread)), uid=old.cred.uid
             )
-            send_signal(thread, info, group=True, force=True)
+            if old.kernel.semantics.pdeath_unchecked or _may_signal(old, thread):
+                send_signal(thread, info, group=True, force=True)
     if new is None:
         return
     new.children[child] = None
@@ -242,6 +250,14 @@ def reparent(child: Process, old: Thread, new: Thread | None) -> None:
         release_task(corpse)
     else:
         kill_orphaned_pgrp(child, old)
+
+
+def _may_signal(t: Thread, target: Thread) -> bool:
+    try:
+        check_kill_permission(t, target, target.pdeath_signal)
+    except Errno.EPERM:
+        return False
+    return True
 
 
 def _forget_children(t: Thread, sibling: Thread | None) -> None:
@@ -292,11 +308,14 @@ def _leave_process(t: Thread, code: int) -> bool:
     group_dead = process.live == 0
     _exit_ptrace(t)
     sibling = None if group_dead else _next_living(t)
-    if process.rep is t:
+    rules = t.kernel.semantics
+    stays = t.pid is process.tgid_pid and not rules.first_thread_released  # mainline: the leader, a zombie from now on
+    if process.rep is t and not (stays and not rules.living_threads_only):
         process.rep = sibling or (t if process.wait_task is t else process.threads[0])
     if (
         process.wait_task is t
         and sibling is not None
+        and not stays
         and not (t.pid is process.tgid_pid and t.ptrace and not ptrace.reparented(t))
     ):
         process.wait_task = sibling
@@ -350,7 +369,7 @@ def release_user_memory(t: Thread) -> None:
 def do_exit(t: Thread, code: int) -> Blocking[int]:
     """End the calling thread with wait status ``code`` (_exit(2) of one thread: ``(n & 0xff) << 8``)."""
     process, kernel = t.process, t.kernel
-    yield from ptrace.event_exit(t, code)
+    yield from event_exit(t, code)
     group_dead = _leave_process(t, code)
     if group_dead:
         exit_itimers(process)
@@ -363,8 +382,20 @@ def do_exit(t: Thread, code: int) -> Blocking[int]:
     t.fs.put()
     if group_dead:
         disassociate_ctty(process)
+        yield from _wait_for_empty_namespace(t)
     _exit_notify(t, group_dead)
     raise TaskDead
+
+
+def _wait_for_empty_namespace(t: Thread) -> Blocking[None]:
+    """Mainline's init sleeps in its own exit until no other number is in use in its namespace (zap_pid_ns_processes)."""
+    ns = ns_of(t)
+    if ns.child_reaper is not t.process.tgid_pid or t.kernel.semantics.zap_without_waiting:
+        return
+    own = 1 if t.pid is t.process.tgid_pid else 2
+    while len(ns.pids) > own:
+        t.state = SLEEPING
+        yield Block("zap_pid_ns_processes", ns.emptied, state=UNINTERRUPTIBLE, who=lambda: "the reaping of its namespace")
 
 
 def _exit_notify(t: Thread, group_dead: bool) -> None:
@@ -387,8 +418,14 @@ def _exit_notify(t: Thread, group_dead: bool) -> None:
         break
     if t.exit_state == EXIT_DEAD:
         release_task(t)
-    executor = process.group_exec_task
-    if executor is not None and process.notify_count:
+    if t.kernel.semantics.exec_waits_for_exit:
+        _count_for_exec(process)
+    process.exec_wait.wake_all()
+
+
+def _count_for_exec(process: Process) -> None:
+    """A thread that an execve of the process waits for is gone: exited, or in mainline released."""
+    if process.group_exec_task is not None and process.notify_count:
         process.notify_count -= 1
         if process.notify_count == 0:
             process.exec_wait.wake_all()

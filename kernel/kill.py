@@ -71,10 +71,14 @@ def _send(t: Thread, target: Thread, signo: int, info: SigInfo, group: bool) -> 
 
 
 def _find_process(t: Thread, number: int) -> Process:
-    process = ns_of(t).find_process(number) if number > 0 else None
-    if process is None:
-        raise Errno.ESRCH
-    return process
+    """Look up a process by its tgid (B4); mainline takes the tid of any of its threads as well (kill_pid_info)."""
+    pid = ns_of(t).find(number) if number > 0 else None
+    if pid is not None:
+        if pid.process is not None:
+            return pid.process
+        if pid.thread is not None and not t.kernel.semantics.living_threads_only:
+            return pid.thread.process
+    raise Errno.ESRCH
 
 
 def kill(t: Thread, number: int, signo: int) -> None:
@@ -134,8 +138,10 @@ def kill_thread(t: Thread, tgid: int, tid: int, signo: int, info: SigInfo | None
     """
     ns = ns_of(t)
     target = ns.find_thread(tid)
-    if target is None or target.exiting or (tgid and tgid_in(target.process, ns) != tgid):
+    if target is None or (tgid and tgid_in(target.process, ns) != tgid):
         raise Errno.ESRCH
+    if target.exiting and t.kernel.semantics.living_threads_only:
+        raise Errno.ESRCH  # mainline sends to a corpse, where the signal is lost
     check_kill_permission(t, target, signo)
     if signo:
         _send(t, target, signo, info or user_info(t, target, signo, SI_TKILL), group=False)

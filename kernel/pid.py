@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
+from kernel.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
     from kernel.task import Process, Thread
@@ -28,7 +29,7 @@ class PidNamespace:
     ``child_reaper`` is the Pid of the namespace's init (number 1), None before it exists.
     """
 
-    __slots__ = ("parent", "level", "pids", "last", "pid_max", "dead", "child_reaper", "reboot", "inum", "user_ns")
+    __slots__ = ("parent", "level", "pids", "last", "pid_max", "dead", "child_reaper", "reboot", "inum", "user_ns", "emptied")
 
     def __init__(self, parent: PidNamespace | None, inum: int, user_ns: object = None) -> None:
         self.parent = parent
@@ -41,6 +42,8 @@ class PidNamespace:
         self.reboot = 0
         self.inum = inum
         self.user_ns = user_ns
+        self.emptied = WaitQueue()
+        """Woken whenever a number is freed: mainline's init waits here for its namespace to empty."""
 
     def find(self, number: int) -> Pid | None:
         """Return the Pid that has ``number`` here, or None."""
@@ -114,6 +117,7 @@ class Pid:
             for ns, number in self.numbers:
                 if ns.pids.get(number) is self:
                     del ns.pids[number]
+                    ns.emptied.wake_all()
                     yield ns
 
     def __repr__(self) -> str:

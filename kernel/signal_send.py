@@ -42,6 +42,7 @@ from kernel.signal_pending import (
     JOBCTL_TRAP_NOTIFY,
     clear_jobctl_pending,
     flush_signals,
+    set_jobctl_pending,
 )
 from kernel.task import STOPPED, TRACED, WORK_SIGNAL
 
@@ -132,7 +133,7 @@ def _continue(process: Process) -> None:
     ``jobctl.complete_group_stop`` continues everybody.
     """
     flush_signals(process, STOP_MASK)
-    if process.group_stop_count:
+    if process.group_stop_count and process.kernel.semantics.stop_before_continue:
         process.wakeup_pending = True
         return
     wake_stopped(process)
@@ -154,6 +155,12 @@ def wake_stopped(process: Process) -> None:
         process.cld_continued = True
         process.stop_continued = True
         process.group_exit_code = 0
+    elif process.group_stop_count:
+        # Mainline: the stop is cut short, and reported as if it had happened.
+        process.group_stop_count = 0
+        process.cld_stopped = True
+        process.stop_continued = True
+        process.group_exit_code = 0
 
 
 def send_signal(target: Thread, info: SigInfo, group: bool, force: bool = False) -> None:
@@ -163,7 +170,7 @@ def send_signal(target: Thread, info: SigInfo, group: bool, force: bool = False)
     permission is checked here.  Raises EAGAIN if a queued real-time signal exceeds RLIMIT_SIGPENDING.
     """
     process = target.process
-    t = process.rep if group else target
+    t = process.living_thread if group else target
     signo = info.signo
     if not _prepare(t, signo, force or info.code == SI_KERNEL):
         _report_undelivered(t, info)
@@ -195,7 +202,7 @@ def send_sigqueue(target: Thread, entry: SigQueue, group: bool) -> bool:
     The caller counts an overrun instead of calling this while ``entry.queued``.
     """
     process = target.process
-    t = process.rep if group else target
+    t = process.living_thread if group else target
     signo = entry.info.signo
     if t.exiting or not _prepare(t, signo, False):
         return False
@@ -324,7 +331,7 @@ def _kill_thread(t: Thread) -> None:
 
 def ptrace_trap_notify(t: Thread) -> None:
     """Make a seized tracee trap again so that its tracer sees a change of the group stop (ptrace_trap_notify)."""
-    t.jobctl |= JOBCTL_TRAP_NOTIFY
+    set_jobctl_pending(t, JOBCTL_TRAP_NOTIFY)
     if t.jobctl & JOBCTL_LISTENING and t.state is TRACED:
         t.jobctl &= ~JOBCTL_LISTENING
         t.kernel.sched.wake(t)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kernel.posix_timers import PosixTimers
     from kernel.rlimit import Rlimits
     from kernel.sched_params import SchedParams
-    from kernel.signal import SigAltStack, SigHand, SigPending
+    from kernel.signal import SigAltStack, SigHand, SigInfo, SigPending
     from kernel.timers import Timer
     from kernel.tty import Tty
 
@@ -137,6 +137,14 @@ class Process:
         return self.tgid_pid.nr
 
     @property
+    def living_thread(self) -> Thread:
+        """``rep``, or while that is a corpse (mainline's leader) the first living thread; any thread if none lives."""
+        rep = self.rep
+        if rep.exiting:
+            return next((t for t in self.threads if not t.exiting), rep)
+        return rep
+
+    @property
     def living(self) -> list[Thread]:
         """The threads that have not begun to exit, in creation order."""
         return [t for t in self.threads if not t.exiting]
@@ -157,7 +165,7 @@ class Thread:
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
         "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "mempolicy",
-        "timer_slack", "default_timer_slack",
+        "timer_slack", "default_timer_slack", "ptrace_message", "last_siginfo", "trace_flags",
     )  # fmt: skip
 
     kernel: Kernel
@@ -202,7 +210,15 @@ class Thread:
     children: dict[Process, None]
     """Processes this thread created or adopted, oldest first."""
     ptrace: int
+    """PT_* bits of kernel.ptrace: traced, how, and the options; 0 when nobody traces the thread."""
     ptraced: dict[Thread, None]
+    """Its tracees, oldest first."""
+    ptrace_message: int
+    """PTRACE_GETEVENTMSG of the stop the thread is in."""
+    last_siginfo: SigInfo | None
+    """The signal or event of the ptrace stop the thread is in; None in a group stop and outside stops."""
+    trace_flags: int
+    """TRACE_* bits of kernel.ptrace: what the tracer asked for when it last resumed the thread."""
     parent_exec_id: int
     self_exec_id: int
     pdeath_signal: int

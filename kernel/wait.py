@@ -101,10 +101,13 @@ def _traced_by(t: Thread, target: Thread, flags: int) -> bool:
 
 
 def _eligible(target: Thread, as_tracee: bool, flags: int) -> bool:
-    """Patch 11: __WCLONE chooses children whose (effective) exit signal is not SIGCHLD; tracees are always eligible."""
+    """Patch 11: __WCLONE chooses children whose effective exit signal is not SIGCHLD (mainline: the one of the clone);
+    tracees are always eligible."""
     if as_tracee or flags & WALL:
         return True
-    return (effective_exit_signal(target) != SIGCHLD) == bool(flags & WCLONE)
+    rules = target.kernel.semantics
+    signal = effective_exit_signal(target) if rules.wclone_follows_exec else target.process.exit_signal
+    return (signal != SIGCHLD) == bool(flags & WCLONE)
 
 
 def _scan(t: Thread, options: WaitOptions) -> Report | bool:

@@ -15,11 +15,12 @@ from kernel.cred import Cred
 from kernel.errno import Errno
 from kernel.exit import TaskDead
 from kernel.hardware import Regs
+from kernel.kernel import Watch
 from kernel.pid import PidNamespace, alloc_pid
 from kernel.rlimit import Rlimits
 from kernel.sched_params import SchedParams
 from kernel.semantics import Semantics
-from kernel.signal import SigAction, SigAltStack, SigHand
+from kernel.signal import SigAction, SigAltStack, SigHand, SigInfo
 from kernel.signal_deliver import exit_to_user_mode
 from kernel.task import RUNNING, SLEEPING, STOPPED, TRACED, WORK_SIGNAL, Process, Thread
 from kernel.waitqueue import INTERRUPTIBLE, KILLABLE, Block, Wakeup
@@ -28,6 +29,21 @@ HANDLER = 0x401000
 RESTORER = 0x402000
 SA_RESTORER = 0x04000000
 STACK_TOP = 0x7000_0000
+
+
+class Spy(Watch):
+    """Notes what is delivered and who exits."""
+
+    def __init__(self, delivered: list[tuple[Thread, int]], exited: list[tuple[Thread, int]]) -> None:
+        self.deliveries = delivered
+        self.exits = exited
+
+    def signal(self, t: Thread, info: object) -> None:
+        assert isinstance(info, SigInfo)
+        self.deliveries.append((t, info.signo))
+
+    def exited(self, t: Thread, status: int) -> None:
+        self.exits.append((t, status))
 
 
 class FlatMemory:
@@ -136,12 +152,7 @@ class World:
             sched=self.sched,
             clock=SimpleNamespace(monotonic=lambda: self.time, realtime=lambda: self.time),
             sigqueue_counts={},
-            watch=SimpleNamespace(
-                signal=lambda t, info: self.delivered.append((t, info.signo)),
-                ignored=lambda t, info: None,
-                stopped=lambda t, signo: None,
-                exited=lambda t, status: self.exited.append((t, status)),
-            ),
+            watch=Spy(self.delivered, self.exited),
             random=random.Random(0),
             all_processes=self.processes,
             semantics=Semantics(),
