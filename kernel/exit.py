@@ -15,6 +15,8 @@ decides who is told:
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kernel import ptrace
 from kernel.errno import Errno
 from kernel.futex import futex_exit, wake_address
@@ -118,7 +120,8 @@ def notify_parent(t: Thread, as_process: bool) -> bool:
                 ignored = bool(action.flags & SA_NOCLDWAIT)
                 send_signal(parent, info, group=True)
         else:
-            send_signal(parent, info, group=True)
+            with suppress(Errno.EAGAIN):  # a real-time signal beyond RLIMIT_SIGPENDING is lost
+                send_signal(parent, info, group=True)
     parent.process.chldexit.wake_all(t)
     return ignored
 
@@ -446,14 +449,17 @@ def do_group_exit(t: Thread, code: int) -> Blocking[int]:
 def oops(t: Thread, error: Exception) -> Blocking[int]:
     """A defect of this kernel showed in ``t``: say so in one line and kill the process, as an oops does.
 
-    With ``kernel.debug`` the error is raised instead.
+    With ``kernel.debug`` the error is raised instead.  A second oops of the same thread is one of its exit: it is buried as it
+    is.  If not even that works the error is raised too, and the machine stops.
     """
     kernel = t.kernel
-    if kernel.debug:
+    times = kernel.oopses.get(t, 0) + 1
+    kernel.oopses[t] = times
+    if kernel.debug or times > 2:
         raise error
     where = kernel.call_name(t.syscall_nr) if t.syscall_nr >= 0 else "a trap"
     kernel.log(f"kernel oops in {where} of {t.comm.decode(errors='replace')}[{t.tid}]: {type(error).__name__}: {error}")
-    if t.exiting:
+    if t.exiting or times > 1:
         return _bury(t)
     return do_group_exit(t, SIGKILL)
 

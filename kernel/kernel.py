@@ -99,7 +99,7 @@ class Kernel:
 
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
-        "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "_inum",
+        "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
         "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "unix_names",
     )  # fmt: skip
 
@@ -124,6 +124,8 @@ class Kernel:
         self.clock = clock
         self.log = log
         self.debug = debug
+        self.oopses: dict[Thread, int] = {}
+        """How often each thread met a defect of this kernel."""
         self.timers = TimerQueue()
         self.timekeeping = Timekeeping()
         self.random = random.Random(options.seed)

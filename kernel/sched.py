@@ -172,21 +172,22 @@ class Scheduler:
         send = stack.send
         reason: Any = t.wake_reason
         t.wake_reason = None  # type: ignore[assignment]
-        try:
-            while True:
-                block = send(reason)
-                if self._sleep(t, block):
-                    return False
-                reason = Wakeup.SIGNAL
-        except StopIteration:
-            t.kstack = None
-            return True
-        except TaskDead:
-            t.kstack = None
-            return False
-        except Exception as error:  # a defect of this kernel must not become the guest's crash dump
-            t.kstack = oops(t, error)
-            return self._resume(t)
+        while True:
+            try:
+                while True:
+                    block = send(reason)
+                    if self._sleep(t, block):
+                        return False
+                    reason = Wakeup.SIGNAL
+            except StopIteration:
+                t.kstack = None
+                return True
+            except TaskDead:
+                t.kstack = None
+                return False
+            except Exception as error:  # a defect of this kernel must not become the guest's crash dump
+                t.kstack = oops(t, error)
+                send, reason = t.kstack.send, None
 
     def _run_slice(self, t: Thread) -> None:
         kernel = self.kernel
@@ -279,6 +280,8 @@ def _sleeping_call(t: Thread, call: Generator[Block, Wakeup, object]) -> Blockin
     try:
         result = yield from call
     except Errno as error:
+        if t.exiting:
+            raise
         result = -error.number
     except OutOfFrames:
         result = -Errno.ENOMEM.number
@@ -299,6 +302,8 @@ def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ..
         if type(result) is GeneratorType:
             result = yield from result
     except Errno as error:
+        if t.exiting:
+            raise
         result = -error.number
     except OutOfFrames:
         result = -Errno.ENOMEM.number

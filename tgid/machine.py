@@ -239,6 +239,11 @@ class Machine:
             for line in wait_graph(self.kernel):
                 self.say("  " + line)
             return EXIT_DEADLOCK
+        except Exception as error:
+            if self.config.debug:
+                raise
+            self.say(f"kernel panic: {type(error).__name__}: {error}")
+            return EXIT_DEADLOCK
         finally:
             if timer is not None:
                 timer.cancel()
