@@ -9,7 +9,7 @@ from __future__ import annotations
 import stat as stat_bits
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from kernel.errno import Errno
 from kernel.fs.file import O_NONBLOCK, O_RDWR, File, Stat
@@ -322,7 +322,3 @@ def discard(ancillary: Ancillary) -> None:
     """Close the files of a message whose receiver has no use for them."""
     for file in ancillary.files:
         file.drop()
-
-
-Maker = Callable[["Thread", int, int, int], Any]
-"""Makes a socket: thread, kind, protocol, open flags."""
