@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from array import array
 
-from kernel.hardware import PTE_A, PTE_FRAME, PTE_NX, PTE_P, PTE_U, PTE_W
+from kernel.hardware import PTE_A, PTE_FRAME, PTE_NX, PTE_P, PTE_U, PTE_W, OutOfFrames
 
 from .frames import FrameAllocator
 from .rows import Rows
@@ -29,6 +29,8 @@ from .rows import Rows
 _TABLE = PTE_P | PTE_W | PTE_U
 _SPANS = (1 << 39, 1 << 30, 1 << 21, 1 << 12)
 """Bytes covered by one entry, from the root down."""
+_LEVELS = ((0, 39), (1, 30), (2, 21))
+"""Level and shift of the entries that name tables."""
 _VA_MASK = (1 << 48) - 1
 _KEEP_ALL = (1 << 64) - 1
 
@@ -108,9 +110,11 @@ class Tables:
 
     def unmap(self, start: int, end: int) -> None:
         if start < end:
-            self._unmap(self.cr3 >> 12, 0, start, end)
+            table, level = self._descend(start, end)
+            if table:
+                self._unmap(table, level, start, end)
 
-    def protect(self, start: int, end: int, writable: bool, executable: bool, readable: bool = True) -> None:
+    def protect(self, start: int, end: int, writable: bool, executable: bool, readable: bool = True) -> bool:
         """Change present entries; without ``readable`` they lose U, so that the guest faults but the frame stays
         (PROT_NONE)."""
         keep = _KEEP_ALL
@@ -126,12 +130,13 @@ class Tables:
         else:
             keep &= ~PTE_U
         if start >= end:
-            return
-        self._mask(start, end, keep, add)
+            return False
+        changed = self._mask(start, end, keep, add)
         if executable:
             code = self._frames.code
             for _, entry in self.present(start, end):
                 code[(entry & PTE_FRAME) >> 12] = 1
+        return changed
 
     def clear_accessed(self, start: int, end: int) -> None:
         if start < end:
@@ -224,6 +229,26 @@ class Tables:
             self._entries[index] = table << 12 | _TABLE
         return table
 
+    def _descend(self, start: int, end: int) -> tuple[int, int]:
+        """Return (table, level) of the lowest table that covers [start, end) alone, unshared with all above it; table 0 if
+        nothing is mapped there.
+
+        Most ranges lie within a few leaf tables, far below the root.  A table that the range fills is not entered, so
+        that it can be dropped as a whole.
+        """
+        entries = self._entries
+        table = self.cr3 >> 12
+        last = end - 1
+        size = end - start
+        for level, shift in _LEVELS:
+            if size >= 1 << shift or start >> shift != last >> shift:
+                return table, level
+            index = (table << 9) + (start >> shift & 511)
+            if not entries[index]:
+                return 0, level
+            table = self._own_child(index)
+        return table, 3
+
     def _unmap(self, table: int, level: int, start: int, end: int) -> None:
         """Remove [start, end) from a private ``table`` whose entries cover _SPANS[level] bytes each."""
         span = _SPANS[level]
@@ -270,9 +295,18 @@ class Tables:
                 self._drop(child, level + 1)
         self._frames.put_back(plain, code)
 
-    def _mask(self, start: int, end: int, keep: int, add: int) -> None:
-        if self._mask_table(self.cr3 >> 12, 0, start, end, keep, add):
+    def _mask(self, start: int, end: int, keep: int, add: int) -> bool:
+        table, level = self._descend(start, end)
+        if not table:
+            return False
+        try:
+            changed = self._mask_table(table, level, start, end, keep, add)
+        except OutOfFrames:  # a part may have changed
             self._flush()
+            raise
+        if changed:
+            self._flush()
+        return changed != 0
 
     def _mask_table(self, table: int, level: int, start: int, end: int, keep: int, add: int) -> int:
         span = _SPANS[level]

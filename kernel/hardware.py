@@ -159,8 +159,9 @@ class PageTables(Protocol):
     def unmap(self, start: int, end: int) -> None:
         """Remove all entries of [start, end), dropping their references; costs O(present tables), not O(range)."""
 
-    def protect(self, start: int, end: int, writable: bool, executable: bool, readable: bool = True) -> None:
+    def protect(self, start: int, end: int, writable: bool, executable: bool, readable: bool = True) -> bool:
         """Clear or set NX of present entries of [start, end); clear W where ``not writable`` (W is set by faults).
+        Return whether any entry changed.
 
         ``readable`` sets or clears U: without it the guest faults (PF_PRESENT) while the frame stays (PROT_NONE).
         """

@@ -147,9 +147,11 @@ class UserAccess:
 
     def read_u32(self, address: int) -> int:
         """Return the unsigned 32-bit number at ``address``."""
-        base = self._readable.get(address >> 12)
         start = address & 0xFFF
-        if base is not None and start <= 4092:
+        if start <= 4092:
+            base = self._readable.get(address >> 12)
+            if base is None:
+                base = self._touch(address, False)
             number: int = _U32.unpack_from(self.ram, base + start)[0]
             return number
         return int.from_bytes(self.read(address, 4), "little")
@@ -161,9 +163,11 @@ class UserAccess:
 
     def read_u64(self, address: int) -> int:
         """Return the unsigned 64-bit number at ``address``."""
-        base = self._readable.get(address >> 12)
         start = address & 0xFFF
-        if base is not None and start <= 4088:
+        if start <= 4088:
+            base = self._readable.get(address >> 12)
+            if base is None:
+                base = self._touch(address, False)
             number: int = _U64.unpack_from(self.ram, base + start)[0]
             return number
         return int.from_bytes(self.read(address, 8), "little")
@@ -186,6 +190,8 @@ class UserAccess:
         size = len(data)
         start = address & 0xFFF
         base = self._writable.get(address >> 12)
+        if base is None and not force and 0 < size <= 4096 - start:
+            base = self._touch(address, True)
         if base is not None and start + size <= 4096:
             self.ram[base + start : base + start + size] = data
             self.code_changed(base >> 12)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
-from kernel.hardware import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, USER_TOP
+from kernel.hardware import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, USER_TOP, OutOfFrames
 from kernel.mm import fault
 from kernel.mm.access import UserAccess
 from kernel.mm.vma import (
@@ -324,9 +324,7 @@ class AddressSpace(UserAccess):
         # Punching a hole makes one area more (do_vmi_align_munmap).
         if first.start < start and first.end > end:
             self.check_map_count()
-        self.update_hiwater()
-        self.memory.attempt(self.tables.unmap, max(start, first.start), min(end, last.end))
-        self.forget_all()
+        self._remove_pages(max(start, first.start), min(end, last.end))
         if first.start < start:
             found[0] = self.split(first, start)
             if last is first:
@@ -346,14 +344,29 @@ class AddressSpace(UserAccess):
         """Make present pages of [start, end) obey the VM_READ, VM_WRITE, VM_EXEC bits of ``flags``; W is set by faults.
         ENOMEM."""
         readable = flags & VM_ACCESS != 0
-        self.memory.attempt(self.tables.protect, start, end, flags & VM_WRITE != 0, flags & VM_EXEC != 0, readable)
+        protect = self.tables.protect
+        try:
+            if not protect(start, end, flags & VM_WRITE != 0, flags & VM_EXEC != 0, readable):
+                return
+        except OutOfFrames:  # a part may have changed
+            self.forget_all()
+            self.memory.attempt(protect, start, end, flags & VM_WRITE != 0, flags & VM_EXEC != 0, readable)
         self.forget_all()
 
     def zap(self, start: int, end: int) -> None:
         """Drop the pages of [start, end); the areas stay (``zap_page_range``).  ENOMEM."""
-        self.update_hiwater()
-        self.memory.attempt(self.tables.unmap, start, end)
-        self.forget_all()
+        self._remove_pages(start, end)
+
+    def _remove_pages(self, start: int, end: int) -> None:
+        tables = self.tables
+        resident = tables.resident()
+        if resident > self.hiwater_rss:
+            self.hiwater_rss = resident
+        try:
+            self.memory.attempt(tables.unmap, start, end)
+        finally:
+            if tables.resident() != resident:
+                self.forget_all()
 
     def unmap_source(self, source: PageSource, first: int, stop: int) -> None:
         """Drop pages first..stop-1 of a source wherever they are mapped, private copies too (``unmap_mapping_range`` with
