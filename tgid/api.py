@@ -25,8 +25,9 @@ def run(
 
     ``argv``: program (a path, or a name looked up in PATH inside the guest) and arguments.  ``stdin``: all it can read.
     ``env``: its whole environment; None gives PATH, HOME and LANG=C only, so that a run depends on nothing else.
-    ``events``: collect ``Result.events``.  ``watch``: is told of every event instead (see ``kernel.kernel.Watch``).  ``options``: fields of ``Config``.  Raises
-    MachineFault for a configuration that cannot work; a guest that fails is a Result.
+    ``events``: collect ``Result.events``.  ``watch``: is told of every event instead (see ``kernel.kernel.Watch``).
+    ``options``: fields of ``Config``.  Raises MachineFault for a configuration that cannot work; a guest that fails is a
+    Result.
     """
     console = CapturedConsole(stdin)
     machine = Machine(Config(**options), console)

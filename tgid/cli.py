@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tgid import __version__
 
 if TYPE_CHECKING:
+    from tgid.machine import Config
     from tgid.tracelog import TraceLog
 
 _EXAMPLES = """\
@@ -115,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_machine_options(run, tracing=False)
     trace = commands.add_parser("trace", help="run a program and print its system calls", epilog=_STATUS, formatter_class=raw)
     _add_machine_options(trace, tracing=True)
+    diff = commands.add_parser(
+        "diff", help="run a program under both models of process semantics and print what it could tell apart"
+    )
+    _add_machine_options(diff, tracing=True)
     calls = commands.add_parser("syscalls", help="list the system calls that are supported")
     calls.add_argument("--all", action="store_true", help="also those that are not")
     commands.add_parser("rules", help="list the rules in which the two models of process semantics differ")
@@ -178,23 +184,18 @@ class _TraceFile:
             self._report(f"{self._file.name}: {error.strerror}; the trace is not complete")
 
 
-def _run(options: argparse.Namespace, tracing: bool) -> int:
-    from tgid.console import HostConsole
-    from tgid.machine import Config, Machine, MachineFault, parse_bind
+def _config(options: argparse.Namespace, clock: str) -> Config:
+    """Return the machine the options ask for.  Raises ValueError with a sentence for the user."""
+    from tgid.machine import Config, parse_bind
 
-    try:
-        binds = tuple(parse_bind(text) for text in options.bind)
-    except ValueError as error:
-        return _fail(str(error))
-    clock = options.clock or ("real" if sys.stdin is not None and sys.stdin.isatty() else "virtual")
-    config = Config(
+    return Config(
         memory=options.memory,
         clock=clock,
         seed=options.seed,
         max_procs=options.max_procs,
         timeout=options.timeout,
         rootfs=options.rootfs,
-        binds=binds,
+        binds=tuple(parse_bind(text) for text in options.bind),
         uid=options.uid,
         gid=options.gid,
         cwd=options.cwd or _current_directory(),
@@ -205,6 +206,17 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
         rules=tuple(options.rule),
         debug=options.debug,
     )
+
+
+def _run(options: argparse.Namespace, tracing: bool) -> int:
+    from tgid.console import HostConsole
+    from tgid.machine import Machine, MachineFault
+
+    clock = options.clock or ("real" if sys.stdin is not None and sys.stdin.isatty() else "virtual")
+    try:
+        config = _config(options, clock)
+    except ValueError as error:
+        return _fail(str(error))
     output: _TraceFile | None = None
     try:
         with HostConsole() as console:
@@ -244,6 +256,24 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
     return result.status
 
 
+def _diff(options: argparse.Namespace) -> int:
+    """0: no difference, 1: some, 125: could not be run."""
+    from tgid.diff import compare, report
+    from tgid.machine import MachineFault
+
+    names = tuple(rule.partition("=")[0] for rule in options.rule)
+    stdin = b"" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read()
+    argv = [options.program, *options.arguments]
+    try:
+        config = replace(_config(options, "virtual"), rules=())
+        differences = compare(argv, environment(options.env, options.clean_env), stdin, config, names)
+    except (MachineFault, ValueError) as error:
+        return _fail(str(error))
+    sides = ("leaderless", "without " + ", ".join(names) if names else "linux")
+    sys.stdout.write(report(differences, sides))
+    return 1 if differences else 0
+
+
 def _print_rules() -> int:
     from kernel.semantics import rules
 
@@ -264,6 +294,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from tgid.support import print_support
 
         return print_support(options.all)
+    if options.command == "diff":
+        return _diff(options)
     if options.command == "rules":
         return _print_rules()
     from tgid.demo import main as demo

@@ -1,0 +1,61 @@
+"""``tgid diff``: what a program can tell apart, and the rule responsible."""
+
+from __future__ import annotations
+
+import pytest
+
+from guest import build
+from kernel.semantics import Semantics, rules
+from tgid.cli import main
+from tgid.diff import compare, report
+from tgid.machine import Config, MachineFault
+
+
+def program(name: str) -> str:
+    """Return the path of a built guest program."""
+    try:
+        return str(build.build(name, "musl"))
+    except build.BuildError as error:
+        pytest.skip(str(error))
+
+
+def test_a_program_that_sees_no_difference() -> None:
+    assert compare([program("fork_tree")], {}, b"", Config()) == []
+
+
+def test_the_first_difference_is_named_with_its_rule() -> None:
+    differences = compare([program("01-first-exit-view")], {}, b"", Config())
+    first = differences[0]
+    assert first.rules == ("first_thread_released",)
+    assert any("task" in line and "ENOENT" in line for line in first.ours)
+    assert any("state S" in line for difference in differences for line in difference.ours)
+    assert any("state Z" in line for difference in differences for line in difference.theirs)
+    text = report(differences, ("leaderless", "linux"))
+    assert text.startswith("first difference, at line")
+    assert "rule first_thread_released: a first thread that exits before the others" in text
+
+
+def test_one_rule_can_be_compared_alone() -> None:
+    path = program("01-first-exit-view")
+    assert compare([path], {}, b"", Config(), ["exec_waits_for_exit"]) == []
+    assert compare([path], {}, b"", Config(), ["first_thread_released"])
+    with pytest.raises(MachineFault, match="nonsense"):
+        compare([path], {}, b"", Config(), ["nonsense"])
+
+
+def test_exit_status_of_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["diff", program("fork_tree")]) == 0
+    assert "no difference" in capsys.readouterr().out
+    assert main(["diff", program("01-first-exit-view")]) == 1
+    assert "first_thread_released" in capsys.readouterr().out
+
+
+def test_the_models_differ_in_every_rule_and_nothing_else() -> None:
+    ours, theirs = Semantics.leaderless(), Semantics.linux()
+    assert len(rules()) == 12
+    for rule in rules():
+        assert getattr(ours, rule.name) is True
+        assert getattr(theirs, rule.name) is False
+        theirs = theirs.with_rule(f"{rule.name}=on")
+    assert theirs == ours
