@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel import ptrace
 from kernel.clocks import CpuTimes
 from kernel.cpu_timers import arm_cpu_limit
 from kernel.cred import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
@@ -20,8 +21,9 @@ from kernel.jobctl import join_group_stop
 from kernel.nsproxy import NsProxy
 from kernel.pid import Pid, PidNamespace, alloc_pid, ns_of
 from kernel.posix_timers import PosixTimers
+from kernel.ptrace_stop import ptrace_event
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_NPROC, Rlimits
-from kernel.signal import SigAltStack, SigPending
+from kernel.signal import SIGCHLD, SigAltStack, SigPending
 from kernel.task import EXIT_NONE, RUNNING, WORK_TRACE, Process, Thread
 from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
 
@@ -164,6 +166,9 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.ptrace = 0
     t.ptraced = {}
     t.ptracer_cred = None
+    t.ptrace_message = 0
+    t.last_siginfo = None
+    t.trace_flags = 0
     t.jobctl = 0
     t.stop_code = 0
     t.trap_frame = (0, 0, 0)
@@ -182,8 +187,8 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     return t
 
 
-def copy_process(t: Thread, args: CloneArgs) -> Thread:
-    """Create the child of ``clone``; it is linked but not yet runnable.
+def copy_process(t: Thread, args: CloneArgs, traced: bool = False) -> Thread:
+    """Create the child of ``clone``; it is linked but not yet runnable.  ``traced``: the tracer of ``t`` traces it, too.
 
     Raises the errors of clone(2): EINVAL, EPERM, EAGAIN, ENOMEM, EEXIST.
     """
@@ -209,7 +214,7 @@ def copy_process(t: Thread, args: CloneArgs) -> Thread:
         raise
     if flags & CLONE_NEWPID:
         child.nsproxy = NsProxy(child.nsproxy.mnt, child.nsproxy.uts, ns)
-    _link(t, child, args, limits)
+    _link(t, child, args, limits, traced)
     return child
 
 
@@ -224,7 +229,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     child.timer_slack = child.default_timer_slack = t.timer_slack
     child.mempolicy = t.mempolicy
     child.sched = t.sched.fork(kernel)
-    child.work = t.work & WORK_TRACE
+    child.work = WORK_TRACE if kernel.watch is not None else 0
     child.self_exec_id = t.self_exec_id
     mm = t.mm
     assert mm is not None
@@ -266,7 +271,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     return child
 
 
-def _link(t: Thread, child: Thread, args: CloneArgs, limits: Rlimits) -> None:
+def _link(t: Thread, child: Thread, args: CloneArgs, limits: Rlimits, traced: bool) -> None:
     """Make the child part of the system: of its process, of its parent's children, of the pid tables."""
     kernel, flags, parent_process = t.kernel, args.flags, t.process
     if flags & (CLONE_PARENT | CLONE_THREAD):
@@ -281,6 +286,8 @@ def _link(t: Thread, child: Thread, args: CloneArgs, limits: Rlimits) -> None:
         child.process = process
         process.threads.append(child)
         process.live += 1
+        if traced:
+            ptrace.inherit(child, t)
         join_group_stop(t, child)
         return
     process = new_process(kernel, child.pid)
@@ -303,6 +310,8 @@ def _link(t: Thread, child: Thread, args: CloneArgs, limits: Rlimits) -> None:
         process.tty = None
     if child.real_parent is not None:
         child.real_parent.children[process] = None
+    if traced:
+        ptrace.inherit(child, t)
 
 
 def link_process(process: Process, pgrp: Pid, session: Pid) -> None:
@@ -318,7 +327,8 @@ def kernel_clone(t: Thread, args: CloneArgs) -> int | Blocking[int]:
     """Create a child, start it, and return its number in the caller's namespace; with CLONE_VFORK sleep until it has
     exec'ed or exited.  Raises what ``copy_process`` raises, and EFAULT/EMFILE for the pidfd."""
     flags = args.flags
-    child = copy_process(t, args)
+    event = _event(t, args)
+    child = copy_process(t, args, event != 0 or flags & CLONE_PTRACE != 0)
     mm = t.mm
     assert mm is not None
     number = child.pid.nr_in(ns_of(t))
@@ -330,15 +340,43 @@ def kernel_clone(t: Thread, args: CloneArgs) -> int | Blocking[int]:
     done = child.vfork_done
     t.kernel.sched.start(child)
     if flags & CLONE_VFORK and done is not None:
-        return _wait_for_vfork(child, done, number)
+        return _wait_for_vfork(t, child, done, number, event)
+    if event:
+        return _report_clone(t, child.pid, event, number)
     return number
 
 
-def _wait_for_vfork(child: Thread, done: WaitQueue, number: int) -> Blocking[int]:
+def _event(t: Thread, args: CloneArgs) -> int:
+    """Return the event a tracer of ``t`` gets for the new thread, 0 if it did not ask for it."""
+    if not t.ptrace or args.flags & CLONE_UNTRACED:
+        return 0
+    if args.flags & CLONE_VFORK:
+        event = ptrace.EVENT_VFORK
+    elif args.flags & CLONE_THREAD or args.exit_signal != SIGCHLD:
+        event = ptrace.EVENT_CLONE
+    else:
+        event = ptrace.EVENT_FORK
+    return event if ptrace.event_enabled(t, event) else 0
+
+
+def _report_clone(t: Thread, pid: Pid, event: int, number: int) -> Blocking[int]:
+    yield from ptrace_event(t, event, _number_for_tracer(t, pid))
+    return number
+
+
+def _number_for_tracer(t: Thread, pid: Pid) -> int:
+    return pid.nr_in(ns_of(t.parent)) if t.parent is not None else 0
+
+
+def _wait_for_vfork(t: Thread, child: Thread, done: WaitQueue, number: int, event: int) -> Blocking[int]:
     """Sleep until the child lets go of the shared memory; a fatal signal of the parent ends the sleep too."""
     who = f"{child.comm.decode(errors='replace')}[{child.tid}] by exec or exit"
+    pid = child.pid
+    if event:
+        yield from ptrace_event(t, event, _number_for_tracer(t, pid))
     while child.vfork_done is done:
         reason = yield Block("kernel_clone", done, state=KILLABLE, who=lambda: who)
         if reason:
-            break
+            return number
+    yield from ptrace_event(t, ptrace.EVENT_VFORK_DONE, _number_for_tracer(t, pid))
     return number

@@ -54,11 +54,11 @@ def do_execve(
         cred, secure = exec_creds(t, program.executable, stat)
         old_number = t.pid.nr_in(ns_of(t.parent)) if t.ptrace and t.parent is not None else 0
         yield from _de_thread(t)
-        _begin_new_program(t, program, cred, secure, path)
+        started = _begin_new_program(t, program, cred, secure, path)
     finally:
         program.close()
     # Under its new id; the tracer learns the old one, by which it knew the thread.
-    if t.ptrace:
+    if started and t.ptrace:
         yield from ptrace_event(t, ptrace.EVENT_EXEC, old_number)
     return 0
 
@@ -125,8 +125,8 @@ def _siblings(t: Thread) -> str:
     return "the exit of " + ", ".join(names)
 
 
-def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, path: bytes) -> int:
-    """Past the point of no return: from here an error kills the process (begin_new_exec, setup_new_exec)."""
+def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, path: bytes) -> bool:
+    """Past the point of no return: from here an error kills the process; False then (begin_new_exec, setup_new_exec)."""
     process, kernel = t.process, t.kernel
     old = t.mm
     release_user_memory(t)
@@ -170,10 +170,9 @@ def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, pa
         signal = SIGSEGV if isinstance(error, Errno) else SIGKILL
         kernel.exec_failed(t, path, error)
         force_signal(t, SigInfo(signo=signal, code=SI_KERNEL))
-        return 0
+        return False
     mm.set_image(image)
     t.cpu.reset(image.entry, image.sp)
-    t.syscall_nr = -1
     if kernel.watch is not None:
         kernel.watch.execed(t, path)
-    return 0
+    return True

@@ -119,6 +119,8 @@ def notify_parent(t: Thread, as_process: bool) -> bool:
             else:
                 ignored = bool(action.flags & SA_NOCLDWAIT)
                 send_signal(parent, info, group=True)
+            if t.ptrace and not t.kernel.semantics.tracer_may_ignore:
+                ignored = False  # patch 22: mainline keeps a traced zombie whatever its tracer thinks of SIGCHLD
         else:
             with suppress(Errno.EAGAIN):  # a real-time signal beyond RLIMIT_SIGPENDING is lost
                 send_signal(parent, info, group=True)
@@ -165,6 +167,7 @@ def _release(t: Thread) -> list[Thread]:
         process.times.add(t.times)
         if len(process.threads) == 1:
             candidates.append(process.threads[0])
+        _report_withheld(process)
     else:
         freed += _unlink_process(process, t)
     for ns in freed:
@@ -176,6 +179,29 @@ def _release(t: Thread) -> list[Thread]:
         for x in dict.fromkeys(candidates)
         if x.exit_state == EXIT_ZOMBIE and reapable(x) and _report_zombie(x)
     ]
+
+
+def withheld(t: Thread) -> bool:
+    """Patches 15 and 16: mainline withholds a dead first thread from everybody's wait, its tracer's too, until every other
+    thread is gone (delay_group_leader)."""
+    process = t.process
+    return (
+        not t.kernel.semantics.traced_first_exit
+        and t.pid is process.tgid_pid
+        and any(x is not t and x.exit_state != EXIT_ZOMBIE for x in process.threads)
+    )
+
+
+def _report_withheld(process: Process) -> None:
+    """The last thread beside a withheld corpse is gone: tell its tracer, for the second time."""
+    first = process.tgid_pid.thread
+    if (
+        first is not None
+        and first.exit_state == EXIT_TRACEE
+        and not first.kernel.semantics.traced_first_exit
+        and not withheld(first)
+    ):
+        notify_parent(first, as_process=False)
 
 
 def _report_zombie(t: Thread) -> bool:
@@ -409,8 +435,11 @@ def _exit_notify(t: Thread, group_dead: bool) -> None:
         as_process = process.wait_task is t and not ptrace.reparented(t) and (t.pid is process.tgid_pid or not t.ptrace)
         if as_process:
             t.exit_state, t.state = EXIT_ZOMBIE, ZOMBIE
-            if reapable(t) and notify_parent(t, as_process=True):
-                t.exit_state = EXIT_DEAD
+            if reapable(t):
+                if notify_parent(t, as_process=True):
+                    t.exit_state = EXIT_DEAD
+            elif t.ptrace and not t.kernel.semantics.traced_first_exit:
+                notify_parent(t, as_process=False)  # mainline: a SIGCHLD for what cannot be waited for yet
         elif t.ptrace:
             t.exit_state, t.state = EXIT_TRACEE, ZOMBIE
             if notify_parent(t, as_process=False):
@@ -421,6 +450,8 @@ def _exit_notify(t: Thread, group_dead: bool) -> None:
         break
     if t.exit_state == EXIT_DEAD:
         release_task(t)
+    elif t.exit_state == EXIT_ZOMBIE and len(process.threads) > 1:
+        _report_withheld(process)
     if t.kernel.semantics.exec_waits_for_exit:
         _count_for_exec(process)
     process.exec_wait.wake_all()

@@ -37,7 +37,7 @@ from kernel.signal_pending import (
     set_jobctl_pending,
 )
 from kernel.signal_send import PT_SEIZED, is_global_init, kill_pgrp, ptrace_trap_notify, send_signal, wake_stopped
-from kernel.task import RUNNING, STOPPED, TRACED
+from kernel.task import RUNNING, STOPPED
 from kernel.waitqueue import KILLABLE, UNINTERRUPTIBLE, Block, Blocking, WaitQueue
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def start_group_stop(t: Thread, signo: int) -> bool:
     if set_jobctl_pending(t, stop):
         process.group_stop_count += 1
     for other in process.threads:
-        if other is t or other.exiting or other.state is STOPPED or other.state is TRACED:
+        # A thread in a ptrace stop takes part when its tracer resumes it: until then the stop is not complete.
+        if other is t or other.exiting or other.state is STOPPED:
             continue
         if set_jobctl_pending(other, stop):
             process.group_stop_count += 1
@@ -126,9 +127,13 @@ def participate_group_stop(t: Thread) -> bool:
 
 
 def complete_group_stop(t: Thread) -> None:
-    """The last thread has stopped: tell the parent; if SIGCONT came meanwhile, continue everybody at once (patch 23)."""
-    process = t.process
+    """The last thread has stopped: tell the parent; if SIGCONT came meanwhile, continue everybody at once."""
     notify_parent_cldstop(t, False, CLD_STOPPED)
+    continue_after_stop(t.process)
+
+
+def continue_after_stop(process: Process) -> None:
+    """A group stop is complete and reported: if SIGCONT came meanwhile, it acts now (patch 23)."""
     if process.wakeup_pending:
         process.wakeup_pending = False
         wake_stopped(process)

@@ -1,20 +1,76 @@
-"""Tracing: the links between a tracer and its tracees, as far as exit and wait see them.
+"""Tracing: who traces whom (ptrace(2), kernel/ptrace.c).
 
-``t.parent`` is the tracer of a traced thread; ``t.ptraced`` are a tracer's tracees.  The states a dead tracee goes through
-are described in ``kernel/exit.py``.
+Tracing is a link between two threads.  ``t.parent`` is the tracer of a traced thread, the thread that attached and no
+other of its process; ``t.ptraced`` are a tracer's tracees; ``t.ptrace`` says how and with which options.  A link comes
+about in four ways: the tracee asks for it (PTRACE_TRACEME), the tracer attaches (PTRACE_ATTACH, which also sends
+SIGSTOP, or PTRACE_SEIZE, which disturbs nothing), or a tracee makes a child its options extend to.  It ends when the
+tracer lets go, when it dies, or when the tracee is reaped.
+
+The stops themselves are in ``ptrace_stop``, what a tracer may do to a stopped tracee in ``ptrace_request``.  What becomes
+of a dead tracee is told in ``exit``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from kernel.task import Thread
+from kernel.signal import SIGSTOP
+from kernel.signal_pending import (
+    JOBCTL_STOP_PENDING,
+    JOBCTL_TRAP_MASK,
+    JOBCTL_TRAP_STOP,
+    JOBCTL_TRAPPING,
+    clear_jobctl_pending,
+    recalc_sigpending,
+    set_jobctl_pending,
+)
+from kernel.task import STOPPED, TRACED, WORK_SIGNAL, WORK_TRACE, Thread
+from kernel.waitqueue import INTERRUPTIBLE
 
 if TYPE_CHECKING:
-    from kernel.waitqueue import Blocking
+    from kernel.cred import Cred
 
-PT_EXITKILL = 0x100000
-"""PTRACE_O_EXITKILL."""
+# Thread.ptrace (include/linux/ptrace.h): how, and the options shifted.
+PT_PTRACED: Final = 0x00000001
+PT_SEIZED: Final = 0x00010000
+PT_OPT_SHIFT: Final = 3
+
+# Options (PTRACE_SETOPTIONS); bit n asks for event n.
+O_TRACESYSGOOD: Final = 0x1
+O_TRACEFORK: Final = 0x2
+O_TRACEVFORK: Final = 0x4
+O_TRACECLONE: Final = 0x8
+O_TRACEEXEC: Final = 0x10
+O_TRACEVFORKDONE: Final = 0x20
+O_TRACEEXIT: Final = 0x40
+O_TRACESECCOMP: Final = 0x80
+O_EXITKILL: Final = 0x100000
+O_SUSPEND_SECCOMP: Final = 0x200000
+O_MASK: Final = 0x3000FF
+
+PT_TRACESYSGOOD: Final = O_TRACESYSGOOD << PT_OPT_SHIFT
+PT_EXITKILL: Final = O_EXITKILL << PT_OPT_SHIFT
+
+# Events: the third byte of a wait status.
+EVENT_FORK: Final = 1
+EVENT_VFORK: Final = 2
+EVENT_CLONE: Final = 3
+EVENT_EXEC: Final = 4
+EVENT_VFORK_DONE: Final = 5
+EVENT_EXIT: Final = 6
+EVENT_SECCOMP: Final = 7
+EVENT_STOP: Final = 128
+
+# Thread.trace_flags: how the tracer last resumed it.
+TRACE_SYSCALL: Final = 1
+"""PTRACE_SYSCALL: stop at entry and exit of system calls (SYSCALL_WORK_SYSCALL_TRACE)."""
+TRACE_EMU: Final = 2
+"""PTRACE_SYSEMU: stop at entry and do not execute the call (SYSCALL_WORK_SYSCALL_EMU)."""
+TRACE_STEP: Final = 4
+"""PTRACE_SINGLESTEP (TIF_SINGLESTEP): a trap after each instruction, and one at the end of a system call."""
+TRACE_FORCED_TF: Final = 8
+"""The trap flag is the debugger's, not the program's own (TIF_FORCED_TF): PTRACE_GETREGS does not show it."""
+EFLAGS_TF: Final = 0x100
 
 
 def reparented(t: Thread) -> bool:
@@ -24,15 +80,87 @@ def reparented(t: Thread) -> bool:
     return t.real_parent is None or t.parent.process is not t.real_parent.process
 
 
+def event_enabled(t: Thread, event: int) -> bool:
+    """Tell whether the tracer of ``t`` asked for an event (ptrace_event_enabled)."""
+    return t.ptrace >> (PT_OPT_SHIFT + event) & 1 == 1
+
+
+# -- links ------------------------------------------------------------------------------------------------------------
+def link(t: Thread, tracer: Thread, cred: Cred | None, flags: int) -> None:
+    """Make ``tracer`` trace ``t``; ``cred`` are the credentials that count when ``t`` executes a set-id program
+    (__ptrace_link)."""
+    t.ptrace = flags
+    t.parent = tracer
+    t.ptracer_cred = cred
+    tracer.ptraced[t] = None
+
+
 def unlink(t: Thread) -> None:
-    """Undo the tracing of ``t`` (__ptrace_unlink)."""
-    if t.ptrace:
-        if t.parent is not None:
-            t.parent.ptraced.pop(t, None)
-        t.ptrace = 0
-        t.parent = t.real_parent
+    """Undo the tracing of ``t`` (__ptrace_unlink): it goes back to the group stop its process is in, else it runs."""
+    if not t.ptrace:
+        return
+    if t.parent is not None:
+        t.parent.ptraced.pop(t, None)
+    set_trace_flags(t, t.trace_flags & ~(TRACE_SYSCALL | TRACE_EMU))
+    t.ptrace = 0
+    t.parent = t.real_parent
+    t.ptracer_cred = None
+    clear_jobctl_pending(t, JOBCTL_TRAP_MASK)
+    t.jobctl &= ~JOBCTL_TRAPPING
+    if t.exiting:
+        return
+    process = t.process
+    if process.stop_stopped or process.group_stop_count:
+        t.jobctl |= JOBCTL_STOP_PENDING
+    if t.jobctl & JOBCTL_STOP_PENDING or t.state is TRACED:
+        resume_trap(t, True)
 
 
-def event_exit(t: Thread, code: int) -> Blocking[None]:
-    """Stop a tracee that is about to exit with wait status ``code``, if its tracer asked for it (PTRACE_EVENT_EXIT)."""
-    yield from ()
+def resume_trap(t: Thread, resume: bool) -> None:
+    """Make ``t`` look at its signals and traps; with ``resume`` end its ptrace stop too (ptrace_signal_wake_up)."""
+    t.work |= WORK_SIGNAL
+    block = t.block
+    if block is None:
+        return
+    if t.state is TRACED:
+        if resume:
+            t.kernel.sched.wake(t)
+    elif t.state is not STOPPED and block.state == INTERRUPTIBLE:
+        t.kernel.sched.wake(t)
+
+
+def set_trace_flags(t: Thread, flags: int) -> None:
+    """Set ``t.trace_flags`` and what follows from it: the slow path of system calls."""
+    t.trace_flags = flags
+    if flags & (TRACE_SYSCALL | TRACE_EMU | TRACE_STEP) or t.kernel.watch is not None:
+        t.work |= WORK_TRACE
+    else:
+        t.work &= ~WORK_TRACE
+
+
+def single_step(t: Thread, on: bool) -> None:
+    """Switch the debugger's single-stepping of ``t`` (user_enable_single_step, user_disable_single_step)."""
+    flags = t.trace_flags
+    if on:
+        flags |= TRACE_STEP
+        if not t.cpu.eflags & EFLAGS_TF:
+            t.cpu.eflags |= EFLAGS_TF
+            flags |= TRACE_FORCED_TF
+    elif flags & (TRACE_STEP | TRACE_FORCED_TF):
+        if flags & TRACE_FORCED_TF:
+            t.cpu.eflags &= ~EFLAGS_TF
+        flags &= ~(TRACE_STEP | TRACE_FORCED_TF)
+    set_trace_flags(t, flags)
+
+
+def inherit(child: Thread, t: Thread) -> None:
+    """A tracee ``t`` made ``child``, to which the tracing extends: it will stop before its first instruction
+    (ptrace_init_task)."""
+    if not t.ptrace or t.parent is None:
+        return
+    link(child, t.parent, t.ptracer_cred, t.ptrace)
+    if child.ptrace & PT_SEIZED:
+        set_jobctl_pending(child, JOBCTL_TRAP_STOP)
+    else:
+        child.pending.add(SIGSTOP, None)
+    recalc_sigpending(child)

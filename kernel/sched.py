@@ -20,6 +20,9 @@ from kernel.cpu_timers import check_cpu_timers
 from kernel.errno import Errno
 from kernel.exit import TaskDead, oops
 from kernel.hardware import OutOfFrames, Trap
+from kernel.ptrace import TRACE_EMU, TRACE_SYSCALL
+from kernel.ptrace_stop import report_syscall_entry, report_syscall_exit
+from kernel.ptrace_user import syscall_registers
 from kernel.signal_deliver import exit_to_user_mode
 from kernel.signal_pending import fatal_signal_pending
 from kernel.task import (
@@ -42,6 +45,9 @@ SYSCALL_BLOCKS = 20
 """A system call or fault costs the virtual time of this many basic blocks, so that a loop of calls makes time pass."""
 
 _MASK = (1 << 64) - 1
+_ENOSYS = _MASK + 1 - Errno.ENOSYS.number
+_NO_CALL = 0xFFFF_FFFF
+"""Number -1: the tracer does not want the call to be made."""
 
 
 class Deadlock(Exception):
@@ -286,6 +292,8 @@ def _sleeping_call(t: Thread, call: Generator[Block, Wakeup, object]) -> Blockin
     except OutOfFrames:
         result = -Errno.ENOMEM.number
     _store_result(t, result)
+    if t.trace_flags:  # somebody attached meanwhile
+        yield from report_syscall_exit(t)
 
 
 def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ...]) -> Blocking[None]:
@@ -293,23 +301,37 @@ def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ..
     kernel = t.kernel
     number = args[0] & 0xFFFFFFFF
     t.syscall_args = args
+    execute = True
+    if t.trace_flags & (TRACE_SYSCALL | TRACE_EMU):
+        t.cpu.rax = _ENOSYS
+        execute = yield from report_syscall_entry(t)
+        # The tracer may have changed everything: number, arguments, and the result of a call that is not made.
+        args = syscall_registers(t)
+        number = args[0]
+        t.syscall_args = args
+        execute = execute and number != _NO_CALL
+    elif t.ptrace:
+        t.cpu.rax = _ENOSYS
     watch = kernel.watch
-    if watch is not None:
-        watch.syscall_enter(t, number, args[1:])
-    result: object
-    try:
-        result = calls[number](t, *args[1:]) if number < 512 else kernel.unknown_call(t, number)
-        if type(result) is GeneratorType:
-            result = yield from result
-    except Errno as error:
-        if t.exiting:
-            raise
-        result = -error.number
-    except OutOfFrames:
-        result = -Errno.ENOMEM.number
-    _store_result(t, result)
-    if watch is not None:
-        watch.syscall_exit(t, number, args[1:], result or 0)
+    if execute:
+        if watch is not None:
+            watch.syscall_enter(t, number, args[1:])
+        result: object
+        try:
+            result = calls[number](t, *args[1:]) if number < 512 else kernel.unknown_call(t, number)
+            if type(result) is GeneratorType:
+                result = yield from result
+        except Errno as error:
+            if t.exiting:
+                raise
+            result = -error.number
+        except OutOfFrames:
+            result = -Errno.ENOMEM.number
+        _store_result(t, result)
+        if watch is not None:
+            watch.syscall_exit(t, number, args[1:], result or 0)
+    if t.trace_flags:
+        yield from report_syscall_exit(t)
 
 
 def wait_graph(kernel: Kernel) -> list[str]:

@@ -25,6 +25,8 @@ from kernel.errno import Errno
 from kernel.exit import do_group_exit
 from kernel.hardware import OutOfFrames
 from kernel.jobctl import do_signal_stop, is_orphaned_pgrp, notify_continued
+from kernel.ptrace import TRACE_STEP, single_step
+from kernel.ptrace_stop import jobctl_trap, ptrace_notify, ptrace_signal
 from kernel.rlimit import RLIMIT_CORE
 from kernel.sigframe import KSignal, setup_frame
 from kernel.signal import (
@@ -40,15 +42,14 @@ from kernel.signal import (
     SIG_IGN,
     SIGKILL,
     SIGSTOP,
+    SIGTRAP,
     SS_AUTODISARM,
     STOP_MASK,
     SigAltStack,
-    SigInfo,
 )
 from kernel.signal_pending import (
     JOBCTL_STOP_PENDING,
     JOBCTL_TRAP_MASK,
-    clear_jobctl_pending,
     dequeue_signal,
     dequeue_synchronous_signal,
     recalc_sigpending,
@@ -97,7 +98,12 @@ def _work(t: Thread) -> Blocking[None]:
             _restart_without_handler(t)
             restore_user_sigmask(t)
         else:
+            stepping = t.trace_flags & TRACE_STEP
+            if stepping:
+                single_step(t, False)  # the saved context must not show the debugger's trap flag
             handle_signal(t, signal)
+            if stepping:
+                yield from ptrace_notify(t, SIGTRAP)
 
 
 # -- choosing what to do ----------------------------------------------------------------------------------------------
@@ -119,13 +125,14 @@ def get_signal(t: Thread) -> Blocking[KSignal | None]:
         if t.jobctl & JOBCTL_TRAP_MASK:
             yield from jobctl_trap(t)
             continue
+        of_process = not t.pending.mask & ~t.blocked
         info = dequeue_synchronous_signal(t) or dequeue_signal(t, ~t.blocked)
         if info is None:
             recalc_sigpending(t)
             return None
         actions = t.sighand.actions
         if t.ptrace and info.signo != SIGKILL and not actions[info.signo].flags & SA_IMMUTABLE:
-            reported = yield from ptrace_signal(t, info)
+            reported = yield from ptrace_signal(t, info, of_process)
             if reported is None:
                 continue
             info = reported
@@ -162,21 +169,6 @@ def core_flag(t: Thread, signo: int) -> int:
     if not COREDUMP_MASK >> (signo - 1) & 1 or t.process.rlimits.soft(RLIMIT_CORE) < MIN_COREDUMP:
         return 0
     return 0x80 if t.mm is not None and t.mm.dumpable == SUID_DUMP_USER else 0
-
-
-def ptrace_signal(t: Thread, info: SigInfo) -> Blocking[SigInfo | None]:
-    """Let the tracer see a signal before it is delivered (signal-delivery-stop, ptrace(2)).
-
-    Returns the signal to go on with: the same, another one, or None to forget it.
-    """
-    yield from ()
-    return info
-
-
-def jobctl_trap(t: Thread) -> Blocking[None]:
-    """Trap for the tracer because of a group stop or PTRACE_INTERRUPT (do_jobctl_trap); nobody traces: forget it."""
-    yield from ()
-    clear_jobctl_pending(t, JOBCTL_TRAP_MASK)
 
 
 # -- acting on it -----------------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ def clear_jobctl_pending(t: Thread, mask: int) -> None:
     if mask & JOBCTL_STOP_PENDING:
         mask |= JOBCTL_STOP_CONSUME | JOBCTL_STOP_DEQUEUED
     t.jobctl &= ~mask
+    if not t.jobctl & JOBCTL_PENDING_MASK:
+        t.jobctl &= ~JOBCTL_TRAPPING  # no trap will come that a tracer could wait for
 
 
 # -- what is pending --------------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from kernel import ptrace
 from kernel.clocks import CpuTimes
 from kernel.errno import Errno
-from kernel.exit import effective_exit_signal, exit_siginfo, notify_parent, process_status, reapable, release_task
+from kernel.exit import effective_exit_signal, exit_siginfo, notify_parent, process_status, reapable, release_task, withheld
 from kernel.pid import Pid, ns_of
 from kernel.signal import CLD_CONTINUED, CLD_STOPPED, CLD_TRAPPED, SIGCHLD, SIGCONT
+from kernel.signal_pending import JOBCTL_LISTENING
 from kernel.task import EXIT_DEAD, EXIT_NONE, EXIT_TRACED, EXIT_TRACEE, EXIT_ZOMBIE, TRACED, Thread
 from kernel.waitqueue import Block, Blocking, Wakeup
 
@@ -73,8 +74,7 @@ def _targets(t: Thread, options: WaitOptions) -> Iterator[tuple[Thread, bool]]:
         process = pid.process
         if process is not None:
             target = process.wait_task
-            parent = target.real_parent
-            if parent is not None and (parent is t or (parent.process is t.process and not flags & WNOTHREAD)):
+            if _child_of(t, target, flags):
                 yield target, False
                 if not (target.ptrace and target.pid is pid and _traced_by(t, target, flags)):
                     return
@@ -124,18 +124,26 @@ def _scan(t: Thread, options: WaitOptions) -> Report | bool:
             if flags & WEXITED:
                 return _reap(t, target, True, flags)
             continue  # nothing else can ever happen to it, so it does not count as something to wait for
+        if (
+            state != EXIT_NONE
+            and target.ptrace
+            and _traced_by(t, target, flags)
+            and not flags & (WEXITED | WCONTINUED)
+            and not t.kernel.semantics.wait_sees_group_stop
+        ):
+            continue  # patch 19: mainline does not count a dead tracee that only its exit or a continuation could report
         something = True
         if state == EXIT_ZOMBIE:
             # Its other threads may still be continued as a group.
-            report = None if as_tracee else _continued(t, target, flags)
+            report = _continued(t, target, as_tracee, flags)
             if report is not None:
                 return report
             continue
         if state == EXIT_TRACEE:
-            if flags & WEXITED and as_tracee:
+            if flags & WEXITED and as_tracee and not withheld(target):
                 return _reap(t, target, False, flags)
             continue
-        report = _stopped(t, target, as_tracee, flags) or (None if as_tracee else _continued(t, target, flags))
+        report = _stopped(t, target, flags) or _continued(t, target, as_tracee, flags)
         if report is not None:
             return report
     return something
@@ -173,44 +181,54 @@ def _reap(t: Thread, target: Thread, as_process: bool, flags: int) -> Report:
     return report
 
 
-def _stopped(t: Thread, target: Thread, as_tracee: bool, flags: int) -> Report | None:
-    """Report a ptrace stop of a tracee or a completed group stop of a child (wait_task_stopped, patch 18)."""
+def _stopped(t: Thread, target: Thread, flags: int) -> Report | None:
+    """Report a ptrace stop of a tracee or a completed group stop of a child (wait_task_stopped).
+
+    Patch 18: a child that is also a tracee has both.  They are reported as one if they are the same stop, as for the only
+    thread of a child that was attached, never for a seized one, whose trap has a code of its own.
+    """
     process = target.process
-    if as_tracee:
-        code = target.stop_code if target.state == TRACED else 0
-        if not code:
-            return None
-        merged = (
-            process.stop_stopped
-            and process.group_exit_code == code
-            and process.wait_task is target
-            and not ptrace.reparented(target)
-            and flags & WUNTRACED
-        )
-        if not flags & WNOWAIT:
-            target.stop_code = 0
-            if merged:
-                process.group_exit_code = 0
-        why = CLD_STOPPED if merged else CLD_TRAPPED
-        return Report(target.pid.nr_in(ns_of(t)), code << 8 | 0x7F, why, code, target.cred.uid, None)
-    if not flags & WUNTRACED:
+    trap = stop = 0
+    traced = _traced_by(t, target, flags)
+    if traced and target.state is TRACED and not target.jobctl & JOBCTL_LISTENING:
+        trap = target.stop_code
+    if (
+        flags & WUNTRACED
+        and process.stop_stopped
+        and not process.group_exit
+        and process.wait_task is target
+        and _child_of(t, target, flags)
+        and (not traced or t.kernel.semantics.wait_sees_group_stop)
+    ):
+        stop = process.group_exit_code
+    if not trap and not stop:
         return None
-    if not process.stop_stopped or not process.group_exit_code or process.group_exit:
-        return None
-    code = process.group_exit_code
+    code = trap or stop
+    as_group = stop == code
     if not flags & WNOWAIT:
-        process.group_exit_code = 0
-    return Report(process.tgid_pid.nr_in(ns_of(t)), code << 8 | 0x7F, CLD_STOPPED, code, process.rep.cred.uid, None)
+        if trap:
+            target.stop_code = 0
+        if as_group:
+            process.group_exit_code = 0
+    pid = process.tgid_pid if as_group else target.pid
+    why = CLD_STOPPED if as_group else CLD_TRAPPED
+    return Report(pid.nr_in(ns_of(t)), code << 8 | 0x7F, why, code, target.cred.uid, None)
 
 
-def _continued(t: Thread, target: Thread, flags: int) -> Report | None:
-    """Report that a stopped child was continued (wait_task_continued)."""
+def _child_of(t: Thread, target: Thread, flags: int) -> bool:
+    parent = target.real_parent
+    return parent is not None and (parent is t or (parent.process is t.process and not flags & WNOTHREAD))
+
+
+def _continued(t: Thread, target: Thread, as_tracee: bool, flags: int) -> Report | None:
+    """Report that a stopped child or tracee was continued with its process (wait_task_continued)."""
     process = target.process
     if not flags & WCONTINUED or not process.stop_continued:
         return None
     if not flags & WNOWAIT:
         process.stop_continued = False
-    return Report(process.tgid_pid.nr_in(ns_of(t)), 0xFFFF, CLD_CONTINUED, SIGCONT, process.rep.cred.uid, None)
+    pid = target.pid if as_tracee else process.tgid_pid
+    return Report(pid.nr_in(ns_of(t)), 0xFFFF, CLD_CONTINUED, SIGCONT, process.rep.cred.uid, None)
 
 
 def do_wait(t: Thread, options: WaitOptions) -> Report | Blocking[Report | None] | None:

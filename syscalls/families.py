@@ -29,6 +29,7 @@ FAMILIES = (
     "resource",
     "schedule",
     "prctl",
+    "ptrace",
     "misc",
     "absent",
 )

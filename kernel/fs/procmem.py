@@ -12,7 +12,7 @@ from kernel.errno import Errno
 from kernel.fs.procfs import ProcFile
 from kernel.fs.proctext import task
 from kernel.fs.regular import PlacedFile
-from kernel.mm.remote import may_access
+from kernel.ptrace_access import check_access as may_access
 
 if TYPE_CHECKING:
     from kernel.fs.file import File

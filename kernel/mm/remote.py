@@ -1,6 +1,6 @@
 """One process and the memory of another: process_vm_readv and its kin (mm/process_vm_access.c).
 
-Access goes by ``may_access``, the rule of ptrace(2) ("Ptrace access mode checking", PTRACE_MODE_ATTACH_REALCREDS).
+Access goes by ``ptrace_access.check_access``, the rule of ptrace(2) ("Ptrace access mode checking").
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kernel.cred import CAP_SYS_PTRACE
 from kernel.errno import Errno
+from kernel.ptrace_access import check_access
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
@@ -18,25 +18,11 @@ if TYPE_CHECKING:
 Vector = Sequence[tuple[int, int]]
 
 
-def may_access(t: Thread, target: Thread) -> None:
-    """EPERM unless ``t`` may read and write the memory of ``target``: the same process, or the same user throughout, at
-    least the same capabilities and a dumpable target, or CAP_SYS_PTRACE."""
-    if t.process is target.process or t.cred.capable(CAP_SYS_PTRACE):
-        return
-    mine, other = t.cred, target.cred
-    if (mine.uid, mine.uid, mine.uid) != (other.euid, other.suid, other.uid):
-        raise Errno.EPERM
-    if (mine.gid, mine.gid, mine.gid) != (other.egid, other.sgid, other.gid):
-        raise Errno.EPERM
-    if other.permitted & ~mine.permitted or (target.mm is not None and target.mm.dumpable != 1):
-        raise Errno.EPERM
-
-
 def memory_of(t: Thread, target: Thread) -> AddressSpace:
     """Return the address space of ``target`` if ``t`` may access it (``mm_access``).  EPERM; ESRCH if it has none."""
     if target.mm is None:
         raise Errno.ESRCH
-    may_access(t, target)
+    check_access(t, target)
     return target.mm
 
 

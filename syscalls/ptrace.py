@@ -1,0 +1,269 @@
+"""ptrace(2): the requests and their structures; what they mean is in ``kernel/ptrace*.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Annotated, Final
+
+from kernel import ptrace_request as request
+from kernel.errno import Errno
+from kernel.hardware import Regs
+from kernel.pid import ns_of
+from kernel.ptrace import TRACE_EMU, TRACE_STEP, TRACE_SYSCALL
+from kernel.ptrace_attach import attach, detach, traceme
+from kernel.ptrace_user import (
+    FPREGS_SIZE,
+    REGS,
+    get_regs,
+    get_regset,
+    peek_user,
+    poke_user,
+    regset_size,
+    set_fpregs,
+    set_regs,
+    set_regset,
+)
+from kernel.signal import SIGINFO_SIZE, SigInfo
+from kernel.task import Thread
+from kernel.waitqueue import Blocking
+from syscalls.table import syscall
+from syscalls.types import Address, Hex, Pid, enum
+
+PTRACE_TRACEME: Final = 0
+PTRACE_PEEKTEXT: Final = 1
+PTRACE_PEEKDATA: Final = 2
+PTRACE_PEEKUSER: Final = 3
+PTRACE_POKETEXT: Final = 4
+PTRACE_POKEDATA: Final = 5
+PTRACE_POKEUSER: Final = 6
+PTRACE_CONT: Final = 7
+PTRACE_KILL: Final = 8
+PTRACE_SINGLESTEP: Final = 9
+PTRACE_GETREGS: Final = 12
+PTRACE_SETREGS: Final = 13
+PTRACE_GETFPREGS: Final = 14
+PTRACE_SETFPREGS: Final = 15
+PTRACE_ATTACH: Final = 16
+PTRACE_DETACH: Final = 17
+PTRACE_OLDSETOPTIONS: Final = 21
+PTRACE_SYSCALL: Final = 24
+PTRACE_SYSEMU: Final = 31
+PTRACE_SYSEMU_SINGLESTEP: Final = 32
+PTRACE_SETOPTIONS: Final = 0x4200
+PTRACE_GETEVENTMSG: Final = 0x4201
+PTRACE_GETSIGINFO: Final = 0x4202
+PTRACE_SETSIGINFO: Final = 0x4203
+PTRACE_GETREGSET: Final = 0x4204
+PTRACE_SETREGSET: Final = 0x4205
+PTRACE_SEIZE: Final = 0x4206
+PTRACE_INTERRUPT: Final = 0x4207
+PTRACE_LISTEN: Final = 0x4208
+PTRACE_PEEKSIGINFO: Final = 0x4209
+PTRACE_GETSIGMASK: Final = 0x420A
+PTRACE_SETSIGMASK: Final = 0x420B
+PTRACE_GET_SYSCALL_INFO: Final = 0x420E
+
+_IOVEC: Final = Struct("<QQ")
+_PEEKSIGINFO_ARGS: Final = Struct("<QIi")
+
+_RESUME: Final = {
+    PTRACE_CONT: 0,
+    PTRACE_SYSCALL: TRACE_SYSCALL,
+    PTRACE_SYSEMU: TRACE_EMU,
+    PTRACE_SINGLESTEP: TRACE_STEP,
+    PTRACE_SYSEMU_SINGLESTEP: TRACE_EMU | TRACE_STEP,
+}
+"""Request -> how the tracee goes on."""
+
+PtraceRequest = Annotated[int, enum("ptrace")]
+
+
+@syscall(101)
+def ptrace(t: Thread, op: PtraceRequest, pid: Pid, addr: Address, data: Hex) -> int | Blocking[int]:
+    """ptrace(2).  ESRCH, EPERM, EIO, EFAULT, EINVAL, EAGAIN."""
+    if op == PTRACE_TRACEME:
+        traceme(t)
+        return 0
+    target = ns_of(t).find_thread(pid)
+    if target is None:
+        raise Errno.ESRCH
+    if op in (PTRACE_ATTACH, PTRACE_SEIZE):
+        return attach(t, target, addr, data, op == PTRACE_SEIZE)
+    request.check_attached(t, target, any_state=op in (PTRACE_KILL, PTRACE_INTERRUPT))
+    flags = _RESUME.get(op)
+    if flags is not None:
+        request.resume(target, data, flags)
+        return 0
+    handler = _REQUESTS.get(op)
+    if handler is None:
+        raise Errno.EIO
+    return handler(t, target, addr, data) or 0
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+def _store_word(t: Thread, address: int, value: int) -> None:
+    assert t.mm is not None
+    t.mm.write_u64(address, value)
+
+
+def _peek(t: Thread, target: Thread, addr: int, data: int) -> None:
+    _store_word(t, data, request.peek(target, addr))
+
+
+def _poke(t: Thread, target: Thread, addr: int, data: int) -> None:
+    request.poke(target, addr, data)
+
+
+def _peek_user(t: Thread, target: Thread, addr: int, data: int) -> None:
+    _store_word(t, data, peek_user(target, addr))
+
+
+def _poke_user(t: Thread, target: Thread, addr: int, data: int) -> None:
+    poke_user(target, addr, data)
+
+
+# -- registers --------------------------------------------------------------------------------------------------------
+def _get_regs(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    t.mm.write(data, REGS.pack(*get_regs(target)))
+
+
+def _set_regs(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    set_regs(target, Regs(*REGS.unpack(t.mm.read(data, REGS.size))))
+
+
+def _get_fpregs(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    t.mm.write(data, target.cpu.fpregs())
+
+
+def _set_fpregs(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    set_fpregs(target, t.mm.read(data, FPREGS_SIZE))
+
+
+def _regset(t: Thread, addr: int, data: int) -> tuple[int, int]:
+    """Return (buffer, usable length) of the iovec at ``data`` for register set ``addr``."""
+    assert t.mm is not None
+    base, length = _IOVEC.unpack(t.mm.read(data, _IOVEC.size))
+    unit, size = regset_size(addr)
+    if length % unit:
+        raise Errno.EINVAL
+    return base, min(length, size)
+
+
+def _get_regset(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    base, length = _regset(t, addr, data)
+    t.mm.write(base, get_regset(target, addr)[:length])
+    t.mm.write_u64(data + 8, length)
+
+
+def _set_regset(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    base, length = _regset(t, addr, data)
+    set_regset(target, addr, t.mm.read(base, length))
+    t.mm.write_u64(data + 8, length)
+
+
+# -- signals ----------------------------------------------------------------------------------------------------------
+def _get_siginfo(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    t.mm.write(data, request.get_siginfo(target).pack())
+
+
+def _set_siginfo(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    request.set_siginfo(target, SigInfo.unpack(t.mm.read(data, SIGINFO_SIZE)))
+
+
+def _peek_siginfo(t: Thread, target: Thread, addr: int, data: int) -> int:
+    mm = t.mm
+    assert mm is not None
+    offset, flags, count = _PEEKSIGINFO_ARGS.unpack(mm.read(addr, _PEEKSIGINFO_ARGS.size))
+    done = 0
+    for info in request.peek_siginfo(target, offset, flags, count):
+        try:
+            mm.write(data + done * SIGINFO_SIZE, info.pack())
+        except Errno.EFAULT:
+            if not done:
+                raise
+            break
+        done += 1
+    return done
+
+
+def _get_sigmask(t: Thread, target: Thread, addr: int, data: int) -> None:
+    if addr != 8:
+        raise Errno.EINVAL
+    _store_word(t, data, request.get_sigmask(target))
+
+
+def _set_sigmask(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    if addr != 8:
+        raise Errno.EINVAL
+    request.set_sigmask(target, t.mm.read_u64(data))
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
+def _kill(t: Thread, target: Thread, addr: int, data: int) -> None:
+    request.kill(t, target)
+
+
+def _interrupt(t: Thread, target: Thread, addr: int, data: int) -> None:
+    request.interrupt(target)
+
+
+def _listen(t: Thread, target: Thread, addr: int, data: int) -> None:
+    request.listen(target)
+
+
+def _detach(t: Thread, target: Thread, addr: int, data: int) -> None:
+    detach(target, data)
+
+
+def _set_options(t: Thread, target: Thread, addr: int, data: int) -> None:
+    request.set_options(t, target, data)
+
+
+def _get_event_message(t: Thread, target: Thread, addr: int, data: int) -> None:
+    _store_word(t, data, target.ptrace_message)
+
+
+def _syscall_info(t: Thread, target: Thread, addr: int, data: int) -> int:
+    assert t.mm is not None
+    info = request.syscall_info(target)
+    t.mm.write(data, info[:addr])
+    return len(info)
+
+
+_REQUESTS: Final[dict[int, Callable[[Thread, Thread, int, int], int | None]]] = {
+    PTRACE_PEEKTEXT: _peek,
+    PTRACE_PEEKDATA: _peek,
+    PTRACE_PEEKUSER: _peek_user,
+    PTRACE_POKETEXT: _poke,
+    PTRACE_POKEDATA: _poke,
+    PTRACE_POKEUSER: _poke_user,
+    PTRACE_KILL: _kill,
+    PTRACE_GETREGS: _get_regs,
+    PTRACE_SETREGS: _set_regs,
+    PTRACE_GETFPREGS: _get_fpregs,
+    PTRACE_SETFPREGS: _set_fpregs,
+    PTRACE_DETACH: _detach,
+    PTRACE_OLDSETOPTIONS: _set_options,
+    PTRACE_SETOPTIONS: _set_options,
+    PTRACE_GETEVENTMSG: _get_event_message,
+    PTRACE_GETSIGINFO: _get_siginfo,
+    PTRACE_SETSIGINFO: _set_siginfo,
+    PTRACE_GETREGSET: _get_regset,
+    PTRACE_SETREGSET: _set_regset,
+    PTRACE_INTERRUPT: _interrupt,
+    PTRACE_LISTEN: _listen,
+    PTRACE_PEEKSIGINFO: _peek_siginfo,
+    PTRACE_GETSIGMASK: _get_sigmask,
+    PTRACE_SETSIGMASK: _set_sigmask,
+    PTRACE_GET_SYSCALL_INFO: _syscall_info,
+}
