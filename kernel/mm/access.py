@@ -30,6 +30,8 @@ UIO_MAXIOV = 1024
 MAX_RW_COUNT = 0x7FFF_F000
 """Most bytes one read or write transfers (INT_MAX rounded down to a page)."""
 _CACHE_LIMIT = 8192
+_FEW = 64
+"""Up to so many remembered pages it is cheaper to look which of them changed than to find the rest again."""
 
 _READ = PTE_P | PTE_U
 _WRITE = PTE_P | PTE_U | PTE_W
@@ -57,8 +59,18 @@ class UserAccess:
         self._readable.pop(page >> 12, None)
         self._writable.pop(page >> 12, None)
 
+    def forget_range(self, start: int, end: int) -> None:
+        """Entries of [start, end) changed."""
+        first, stop = start >> 12, end >> 12
+        for cache in (self._readable, self._writable):
+            if len(cache) > _FEW:
+                cache.clear()
+            else:
+                for page in [page for page in cache if first <= page < stop]:
+                    del cache[page]
+
     def forget_all(self) -> None:
-        """A range of entries changed."""
+        """Any entries changed."""
         self._readable.clear()
         self._writable.clear()
 
@@ -226,7 +238,11 @@ class UserAccess:
 
     def write_quiet(self, address: int, data: bytes) -> bool:
         """Store ``data`` if that is possible (``put_user`` whose result nobody looks at); tell whether it was."""
-        return self.copy_out_partial(address, data) == len(data)
+        try:
+            self.write(address, data)
+        except Errno.EFAULT:
+            return False
+        return True
 
     def write_u32(self, address: int, value: int) -> None:
         """Store a 32-bit number (taken modulo 2**32)."""

@@ -349,9 +349,9 @@ class AddressSpace(UserAccess):
             if not protect(start, end, flags & VM_WRITE != 0, flags & VM_EXEC != 0, readable):
                 return
         except OutOfFrames:  # a part may have changed
-            self.forget_all()
+            self.forget_range(start, end)
             self.memory.attempt(protect, start, end, flags & VM_WRITE != 0, flags & VM_EXEC != 0, readable)
-        self.forget_all()
+        self.forget_range(start, end)
 
     def zap(self, start: int, end: int) -> None:
         """Drop the pages of [start, end); the areas stay (``zap_page_range``).  ENOMEM."""
@@ -366,7 +366,7 @@ class AddressSpace(UserAccess):
             self.memory.attempt(tables.unmap, start, end)
         finally:
             if tables.resident() != resident:
-                self.forget_all()
+                self.forget_range(start, end)
 
     def unmap_source(self, source: PageSource, first: int, stop: int) -> None:
         """Drop pages first..stop-1 of a source wherever they are mapped, private copies too (``unmap_mapping_range`` with
