@@ -45,6 +45,7 @@ SYSCALL_BLOCKS = 20
 """A system call or fault costs the virtual time of this many basic blocks, so that a loop of calls makes time pass."""
 
 _MASK = (1 << 64) - 1
+_PAGE_FAULT = Trap.PAGE_FAULT.value
 _ENOSYS = _MASK + 1 - Errno.ENOSYS.number
 _NO_CALL = 0xFFFF_FFFF
 """Number -1: the tracer does not want the call to be made."""
@@ -199,6 +200,7 @@ class Scheduler:
         kernel = self.kernel
         cpu, clock, timers, calls = kernel.cpu, kernel.clock, kernel.timers, kernel.calls
         run, charge, block_ns = cpu.run, clock.charge, clock.block_ns
+        never = timers.NEVER
         budget = self.slice
         times = t.times
         state = t.cpu
@@ -218,8 +220,12 @@ class Scheduler:
                     rseq.fix_up(t)
                 self.queue.append(t)
                 return
-            until = clock.blocks_until(timers.next)
-            trap = run(state, t.mm.tables, budget if budget < until else until)  # type: ignore[union-attr]
+            limit = budget
+            if timers.next < never:
+                until = clock.blocks_until(timers.next)
+                if until < limit:
+                    limit = until
+            trap = run(state, t.mm.tables, limit)  # type: ignore[union-attr]
             blocks = cpu.blocks
             budget -= blocks + SYSCALL_BLOCKS
             charge(blocks + SYSCALL_BLOCKS)
@@ -246,7 +252,7 @@ class Scheduler:
                 except Exception as error:
                     t.kstack = oops(t, error)
                     continue
-            elif trap == Trap.PAGE_FAULT:
+            elif trap == _PAGE_FAULT:
                 t.syscall_nr = -1
                 try:
                     failure = t.mm.handle_fault(t, cpu.fault_address, cpu.error_code)  # type: ignore[union-attr]
@@ -273,7 +279,7 @@ class Scheduler:
                 t.syscall_nr = -1
             if t.process.cpu_timers:
                 check_cpu_timers(t)
-            if timers.next <= clock.monotonic():
+            if timers.next < never and timers.next <= clock.monotonic():
                 timers.fire(clock.monotonic())
 
 
