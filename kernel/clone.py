@@ -6,8 +6,7 @@ before the child is linked anywhere, so an error leaves no trace.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel import ptrace
 from kernel.clocks import CpuTimes
@@ -62,8 +61,7 @@ CLONE_NEWTIME = 0x80
 _NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME
 
 
-@dataclass(frozen=True, slots=True)
-class CloneArgs:
+class CloneArgs(NamedTuple):
     """``struct kernel_clone_args``: ``stack`` is the child's stack pointer, 0 to keep the parent's; addresses are in the
     caller's memory; ``set_tid`` are wanted pids, deepest namespace first."""
 
@@ -235,6 +233,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     assert mm is not None
     child.cpu = t.cpu.copy()
     child.cpu.rax = 0
+    child.syscall_nr = t.syscall_nr
     if args.stack:
         child.cpu.rsp = args.stack
     if flags & CLONE_SETTLS:
