@@ -59,6 +59,7 @@ def do_execve(
         program.close()
     # Under its new id; the tracer learns the old one, by which it knew the thread.
     if started and t.ptrace:
+        t.cpu.rax = -Errno.ENOSYS.number & (1 << 64) - 1
         yield from ptrace_event(t, ptrace.EVENT_EXEC, old_number)
     return 0
 

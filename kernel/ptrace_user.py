@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REGS: Final = struct.Struct("<27Q")
 """struct user_regs_struct."""
 FPREGS_SIZE: Final = 512
-USER_SIZE: Final = 912
+USER_SIZE: Final = 928
 """sizeof(struct user)."""
 DEBUGREG_OFFSET: Final = 848
 """offsetof(struct user, u_debugreg)."""
@@ -98,7 +98,7 @@ def poke_user(t: Thread, offset: int, value: int) -> None:
         raise Errno.EIO
     if offset < REGS.size:
         set_regs(t, get_regs(t)._replace(**{_FIELDS[offset >> 3]: value}))
-    elif offset >= DEBUGREG_OFFSET:
+    elif DEBUGREG_OFFSET <= offset < DEBUGREG_OFFSET + 64:
         if value:
             raise Errno.ENOSPC
     else:

@@ -242,6 +242,8 @@ class Scheduler:
                     result = calls[number](t, *args[1:]) if number < 512 else kernel.unknown_call(t, number)
                     if type(result) is GeneratorType:
                         t.syscall_args = args
+                        if t.ptrace:
+                            state.rax = _ENOSYS  # what a tracer sees until the call returns
                         t.kstack = _sleeping_call(t, result)
                         continue
                     state.rax = result or 0
