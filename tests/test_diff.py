@@ -7,7 +7,7 @@ import pytest
 from guest import build
 from kernel.semantics import Semantics, rules
 from tgid.cli import main
-from tgid.diff import compare, report
+from tgid.diff import Experiment, compare, report
 from tgid.machine import Config, MachineFault
 
 
@@ -19,12 +19,17 @@ def program(name: str) -> str:
         pytest.skip(str(error))
 
 
+def experiment(name: str, output_only: bool = False) -> Experiment:
+    """Return an experiment with a guest program."""
+    return Experiment((program(name),), {}, b"", Config(), output_only)
+
+
 def test_a_program_that_sees_no_difference() -> None:
-    assert compare([program("fork_tree")], {}, b"", Config()) == []
+    assert compare(experiment("fork_tree")) == []
 
 
 def test_the_first_difference_is_named_with_its_rule() -> None:
-    differences = compare([program("01-first-exit-view")], {}, b"", Config())
+    differences = compare(experiment("01-first-exit-view"))
     first = differences[0]
     assert first.rules == ("first_thread_released",)
     assert any("task" in line and "ENOENT" in line for line in first.ours)
@@ -36,11 +41,17 @@ def test_the_first_difference_is_named_with_its_rule() -> None:
 
 
 def test_one_rule_can_be_compared_alone() -> None:
-    path = program("01-first-exit-view")
-    assert compare([path], {}, b"", Config(), ["exec_waits_for_exit"]) == []
-    assert compare([path], {}, b"", Config(), ["first_thread_released"])
+    subject = experiment("01-first-exit-view")
+    assert compare(subject, ["exec_waits_for_exit"]) == []
+    assert compare(subject, ["first_thread_released"])
     with pytest.raises(MachineFault, match="nonsense"):
-        compare([path], {}, b"", Config(), ["nonsense"])
+        compare(subject, ["nonsense"])
+
+
+def test_the_output_alone_can_be_compared() -> None:
+    differences = compare(experiment("01-first-exit-view", output_only=True))
+    assert ("state S",) in [difference.ours for difference in differences] or "state S" in differences[0].ours
+    assert all("=" not in line for difference in differences for line in (*difference.ours, *difference.theirs))
 
 
 def test_exit_status_of_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

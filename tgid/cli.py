@@ -120,10 +120,16 @@ def _parser() -> argparse.ArgumentParser:
     diff = commands.add_parser(
         "diff", help="run a program under both models of process semantics and print what it could tell apart"
     )
+    diff.add_argument("--output", action="store_true", help="compare what the program prints, not its system calls")
     _add_machine_options(diff, tracing=True)
     calls = commands.add_parser("syscalls", help="list the system calls that are supported")
     calls.add_argument("--all", action="store_true", help="also those that are not")
     commands.add_parser("rules", help="list the rules in which the two models of process semantics differ")
+    conformance = commands.add_parser("conformance", help="run the scenarios of process semantics and print the scoreboard")
+    conformance.add_argument("--model", choices=("leaderless", "linux", "both"), default="both", help="default: both")
+    conformance.add_argument("--native", action="store_true", help="also on this host, which must do as linux does")
+    conformance.add_argument("--jobs", type=_positive, metavar="N", help="runs at a time (default: one a processor)")
+    conformance.add_argument("name", nargs="*", metavar="NAME", help="scenarios by number or name (default: all)")
     demo = commands.add_parser("demo", help="build and run a few small programs that come with tgid")
     demo.add_argument("name", nargs="?", help="run only this one; without a name, all of the tour")
     demo.add_argument("--list", action="store_true", help="list the programs")
@@ -256,17 +262,30 @@ def _run(options: argparse.Namespace, tracing: bool) -> int:
     return result.status
 
 
+def _built(program: str) -> str:
+    """Return the binary of a guest program given by its C source, or the program itself.  Raises ValueError."""
+    if not program.endswith(".c"):
+        return program
+    from guest import build
+
+    try:
+        return str(build.build(os.path.basename(program).removesuffix(".c"), "musl"))
+    except (build.BuildError, KeyError) as error:
+        raise ValueError(f"{program} cannot be built: {error}") from None
+
+
 def _diff(options: argparse.Namespace) -> int:
     """0: no difference, 1: some, 125: could not be run."""
-    from tgid.diff import compare, report
+    from tgid.diff import Experiment, compare, report
     from tgid.machine import MachineFault
 
     names = tuple(rule.partition("=")[0] for rule in options.rule)
     stdin = b"" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read()
-    argv = [options.program, *options.arguments]
     try:
+        argv = [_built(options.program), *options.arguments]
         config = replace(_config(options, "virtual"), rules=())
-        differences = compare(argv, environment(options.env, options.clean_env), stdin, config, names)
+        env = environment(options.env, options.clean_env)
+        differences = compare(Experiment(tuple(argv), env, stdin, config, options.output), names)
     except (MachineFault, ValueError) as error:
         return _fail(str(error))
     sides = ("leaderless", "without " + ", ".join(names) if names else "linux")
@@ -298,6 +317,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _diff(options)
     if options.command == "rules":
         return _print_rules()
+    if options.command == "conformance":
+        from tgid.conformance import main as conformance
+
+        return conformance(options.model, options.native, options.name, options.jobs)
     from tgid.demo import main as demo
 
     return demo(options.name, options.list)

@@ -104,6 +104,9 @@ class Target:
         """Return the thread that stands for the target, None if it is gone."""
         process = self.pid.process
         if not self.single and process is not None and process.threads:
+            first = self.pid.thread
+            if first is not None and not first.kernel.semantics.first_thread_released:
+                return first  # mainline: the leader, dead or alive
             return process.rep if process.rep in process.threads else process.threads[-1]
         return self.pid.thread
 
