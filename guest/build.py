@@ -86,7 +86,8 @@ def _identity(libc: str) -> bytes:
 
 def path_of(program: Program, libc: str) -> Path:
     """Return where the binary of ``program`` is kept, built or not.  Raises BuildError without a compiler."""
-    digest = hashlib.sha256(_identity(libc) + program.source.read_bytes()).hexdigest()[:16]
+    beside = b"".join(header.read_bytes() for header in sorted(program.source.parent.glob("*.h")))
+    digest = hashlib.sha256(_identity(libc) + beside + program.source.read_bytes()).hexdigest()[:16]
     return cache_directory() / libc / digest / program.name
 
 

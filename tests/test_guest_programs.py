@@ -27,7 +27,7 @@ CASES = [
     pytest.param(program, libc, id=f"{program.group}/{program.name}-{libc}", marks=marks(program))
     for program in programs().values()
     for libc in LIBCS
-    if libc in program.libcs and program.native == "yes" and program.group != "bench" and not program.slow
+    if libc in program.libcs and program.native == "yes" and program.group not in ("bench", "conformance") and not program.slow
 ]
 """Programs that may run natively, in both flavours; the slow ones and the benchmarks have tests of their own."""
 
