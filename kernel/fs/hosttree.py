@@ -100,14 +100,15 @@ class HostNode:
         return HostNode(self.tree, self, name, status)
 
     def list(self) -> list[tuple[bytes, int, int]]:
-        """Return (name, inode number, type of file as S_IFMT >> 12 or 0) of each entry."""
+        """Return (name, inode number, type of file as S_IFMT >> 12 or 0) of each entry, by name: the order in which the host
+        keeps them is an accident."""
         if self.hidden:
             return []
         try:
             fd = os.open(b".", _OPEN_DIR, dir_fd=self.tree.directory(self))
             try:
                 with os.scandir(fd) as entries:
-                    return [(os.fsencode(entry.name), entry.inode(), _type_of(entry)) for entry in entries]
+                    return sorted((os.fsencode(entry.name), entry.inode(), _type_of(entry)) for entry in entries)
             finally:
                 os.close(fd)
         except OSError as error:
