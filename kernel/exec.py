@@ -113,7 +113,8 @@ def _take_tgid(t: Thread, pid: Pid) -> None:
         if parent is not None:
             parent.children[process] = None
         if tracer is not None:
-            tracer.process.chldexit.wake_all()
+            # Mainline has given the corpse the number of ``t`` by then: who waits for the old one is not woken (scenario 28).
+            tracer.process.chldexit.wake_all(None if t.kernel.semantics.traced_first_exit else old)
     old.thread = None
     for _ in old.free_if_unused():
         pass

@@ -124,7 +124,7 @@ def notify_parent(t: Thread, as_process: bool) -> bool:
         else:
             with suppress(Errno.EAGAIN):  # a real-time signal beyond RLIMIT_SIGPENDING is lost
                 send_signal(parent, info, group=True)
-    parent.process.chldexit.wake_all(t)
+    parent.process.chldexit.wake_all(pid)
     return ignored
 
 

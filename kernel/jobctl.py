@@ -80,7 +80,7 @@ def notify_parent_cldstop(t: Thread, for_ptracer: bool, why: int) -> None:
             stime=times.stime // _TICK,
         )
         send_signal(parent, info, group=True)
-    parent.process.chldexit.wake_all(target)
+    parent.process.chldexit.wake_all(target.pid if for_ptracer else process.tgid_pid)
 
 
 # -- the group stop ---------------------------------------------------------------------------------------------------

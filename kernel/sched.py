@@ -76,9 +76,16 @@ class Scheduler:
     # -- waking ---------------------------------------------------------------------------------------------------
     def start(self, t: Thread) -> None:
         """Put a new thread on the run queue (wake_up_new_task)."""
-        t.wake_callback = lambda key: self.wake(t)
+        t.wake_callback = lambda key: self._event(t, key)
         t.state = RUNNING
         self.queue.append(t)
+
+    def _event(self, t: Thread, key: object) -> bool:
+        """A queue on which ``t`` sleeps was woken with ``key``."""
+        block = t.block
+        if block is not None and block.accepts is not None and not block.accepts(key):
+            return False
+        return self.wake(t)
 
     def wake(self, t: Thread, reason: Wakeup = Wakeup.EVENT) -> bool:
         """End the sleep of ``t``; return False if it was not asleep (try_to_wake_up)."""

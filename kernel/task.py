@@ -87,7 +87,7 @@ class Process:
     shared_pending: SigPending
     curr_target: Thread
     chldexit: WaitQueue
-    """wait4/waitid sleepers of this process (wait_chldexit)."""
+    """wait4/waitid sleepers of this process (wait_chldexit); woken with the Pid of what has changed, None for anything."""
     stop_stopped: bool
     """SIGNAL_STOP_STOPPED: the group stop is complete."""
     stop_continued: bool

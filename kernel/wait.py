@@ -133,16 +133,9 @@ def _scan(t: Thread, options: WaitOptions) -> Report | bool:
         ):
             continue  # patch 19: mainline does not count a dead tracee that only its exit or a continuation could report
         something = True
-        if state == EXIT_ZOMBIE:
-            # Its other threads may still be continued as a group.
-            report = _continued(t, target, as_tracee, flags)
-            if report is not None:
-                return report
-            continue
-        if state == EXIT_TRACEE:
-            if flags & WEXITED and as_tracee and not withheld(target):
-                return _reap(t, target, False, flags)
-            continue
+        if state == EXIT_TRACEE and flags & WEXITED and as_tracee and not withheld(target):
+            return _reap(t, target, False, flags)
+        # A corpse that cannot be reaped yet still stands for its process, whose other threads may stop and continue.
         report = _stopped(t, target, flags) or _continued(t, target, as_tracee, flags)
         if report is not None:
             return report
@@ -248,8 +241,11 @@ def do_wait(t: Thread, options: WaitOptions) -> Report | Blocking[Report | None]
 
 def _wait_blocking(t: Thread, options: WaitOptions) -> Blocking[Report | None]:
     process = t.process
+    block = Block("do_wait", process.chldexit, who=lambda: describe_targets(t, options))
+    if options.kind == P_PID:
+        # pid_child_should_wake: what happens to others does not end the wait for one.
+        block.accepts = lambda pid: pid is None or pid is options.pid
     while True:
-        block = Block("do_wait", process.chldexit, who=lambda: describe_targets(t, options))
         if (yield block) is Wakeup.SIGNAL:
             raise Errno.ERESTARTSYS
         found = _scan(t, options)

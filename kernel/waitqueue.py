@@ -86,10 +86,11 @@ class Block:
 
     ``queues``: wake-ups on any of them end the sleep.  ``deadline``: monotonic ns or None.  ``state``: one of the three
     constants above.  ``what``: the wchan name, e.g. "pipe_read".  ``who``: tells the wait graph who could end the
-    sleep; called only when a deadlock is reported.  ``exclusive``: register as exclusive waiter.
+    sleep; called only when a deadlock is reported.  ``exclusive``: register as exclusive waiter.  ``accepts``: asked with
+    the key of a wake-up whether it concerns the sleeper, who sleeps on if not.
     """
 
-    __slots__ = ("what", "queues", "deadline", "state", "who", "exclusive")
+    __slots__ = ("what", "queues", "deadline", "state", "who", "exclusive", "accepts")
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class Block:
         state: int = INTERRUPTIBLE,
         who: Callable[[], str] | None = None,
         exclusive: bool = False,
+        accepts: Callable[[object], bool] | None = None,
     ) -> None:
         self.what = what
         self.queues = queues
@@ -106,6 +108,7 @@ class Block:
         self.state = state
         self.who = who
         self.exclusive = exclusive
+        self.accepts = accepts
 
 
 Blocking = Generator[Block, Wakeup, T]

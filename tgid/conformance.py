@@ -98,12 +98,12 @@ def run_inside(program: Program, model: str, **options: Any) -> Run:
     """Run a scenario in a machine; ``options`` are further fields of ``tgid.Config``.  Raises BuildError."""
     from tgid.api import run
 
-    options = {"cwd": "/tmp", "timeout": TIMEOUT, "memory": 256 << 20, "semantics": model} | options
-    result = run([str(build(program.name, "musl"))], env=ENVIRONMENT, **options)
+    settings: dict[str, Any] = {"cwd": "/tmp", "timeout": TIMEOUT, "memory": 256 << 20, "semantics": model}
+    result = run([str(build(program.name, "musl"))], env=ENVIRONMENT, **settings | options)
     trouble = [] if result.status == 0 else [f"exit status {result.status}"]
     trouble += [f"{count} {kind} left over" for kind, count in result.leaks.items()]
     if trouble:
-        trouble += [line for line in result.stderr.decode(errors="replace").splitlines()[-10:]]
+        trouble += result.stderr.decode(errors="replace").splitlines()[-10:]
         trouble += [f"kernel: {line}" for line in result.log[-15:]]
     return Run(result.stdout.decode(errors="replace"), "\n".join(trouble))
 
@@ -135,7 +135,9 @@ def judge(program: Program, column: str) -> Column:
     return Column("WRONG", "\n".join(lines)) if lines else Column("ok")
 
 
-def rows(chosen: Sequence[Program], columns: Sequence[str], jobs: int = 1, tick: Callable[[], None] = lambda: None) -> Iterator[Row]:
+def rows(
+    chosen: Sequence[Program], columns: Sequence[str], jobs: int = 1, tick: Callable[[], None] = lambda: None
+) -> Iterator[Row]:
     """Run scenarios, ``jobs`` at a time in processes of their own (1: in this one), and yield their rows in order.
 
     ``tick`` is called after every run.

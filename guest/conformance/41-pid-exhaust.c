@@ -2,7 +2,8 @@
  * 41-pid-exhaust -- a pid namespace runs out of numbers, one is given back, and fork succeeds again
  * guest: needs=root libc=musl
  *
- * Numbers below 300 are not given out again after the first round, so the last one is freed.  pid_max belongs to the pid namespace since Linux 6.14; older hosts are not touched.
+ * Numbers below 300 are not given out again after the first round, so the last one is freed.  pid_max belongs to the pid namespace since Linux 6.14; older hosts are not touched
+ * (the machine has it whatever release it shows).
  */
 #include "scenario.h"
 
@@ -42,7 +43,8 @@ static void scenario(void)
     int major = 0, minor = 0;
     uname(&system);
     sscanf(system.release, "%d.%d", &major, &minor);
-    if (major < 6 || (major == 6 && minor < 14))
+    int machine = strstr(system.release, "tgid") != NULL;
+    if (!machine && (major < 6 || (major == 6 && minor < 14)))
         skip("pid_max is global before Linux 6.14");
     WAIT("init", spawn_init("I", init), 0);
 }
