@@ -15,6 +15,9 @@ from bench.peers import ROOT, environment
 
 LIMIT = 300.0
 """Host seconds after which a run has failed."""
+TRIES = 5
+DISTURBED = 0.03
+"""A sample during which the program was ready but had no processor for a larger part of the time is taken again."""
 
 
 class Failed(Exception):
@@ -61,10 +64,28 @@ def _mark(process: subprocess.Popen[bytes], wanted: bytes) -> float:
 
 
 def between_marks(command: Sequence[str]) -> float:
-    """Return the host seconds between "start" and "stop" of a program.  Raises Failed."""
-    with _running(command) as process:
-        start = _mark(process, b"start\n")
-        return _mark(process, b"stop\n") - start
+    """Return the host seconds between "start" and "stop" of a program: those of the least disturbed of up to TRIES runs.
+    Raises Failed."""
+    best, least = 0.0, float("inf")
+    for _ in range(TRIES):
+        with _running(command) as process:
+            start = _mark(process, b"start\n")
+            waited = -_waited(process.pid)
+            seconds = _mark(process, b"stop\n") - start
+            waited += _waited(process.pid)
+        if waited / seconds < least:
+            best, least = seconds, waited / seconds
+        if least <= DISTURBED:
+            break
+    return best
+
+
+def _waited(pid: int) -> float:
+    """Return the seconds a process has been ready to run without a processor (schedstat of proc(5)), 0 if unknown."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def wall(command: Sequence[str]) -> float:
