@@ -23,9 +23,10 @@ CONTEXT = 3
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place where the traces differ: the lines each model has there, the equal lines before, and the rules responsible.
+    """One place where the traces differ: the lines each model has there and the equal lines before.
 
-    ``at``: index of the first line in the first trace.
+    ``at``: index of the first line in the first trace.  ``rules``: each of them alone makes the difference; if none does,
+    ``together``: rules that make it only together.
     """
 
     at: int
@@ -33,6 +34,7 @@ class Difference:
     ours: tuple[str, ...]
     theirs: tuple[str, ...]
     rules: tuple[str, ...]
+    together: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,13 @@ class Experiment:
     output_only: bool = False
 
 
-def record(experiment: Experiment, semantics: str, flipped: Sequence[str] = ()) -> list[str]:
-    """Run the program and return, line by line, what it could see.  Raises MachineFault."""
+def record(experiment: Experiment, semantics: str, *single: str) -> list[str]:
+    """Run the program and return, line by line, what it could see.
+
+    ``single``: rules set against the model, as NAME=on or NAME=off.  Raises MachineFault.
+    """
     pieces: list[str] = []
-    config = replace(experiment.config, semantics=semantics, rules=tuple(f"{name}=off" for name in flipped))
+    config = replace(experiment.config, semantics=semantics, rules=single)
     machine = Machine(config, CapturedConsole(experiment.stdin))
     try:
         log = None
@@ -91,7 +96,7 @@ def _merged(differences: list[Difference]) -> list[Difference]:
     result: list[Difference] = []
     for one in differences:
         last = result[-1] if result else None
-        if last is not None and last.rules == one.rules and last.at + len(last.ours) == one.at:
+        if last is not None and (last.rules, last.together) == (one.rules, one.together) and last.at + len(last.ours) == one.at:
             result[-1] = replace(last, ours=last.ours + one.ours, theirs=last.theirs + one.theirs)
         else:
             result.append(one)
@@ -102,31 +107,27 @@ def compare(experiment: Experiment, only: Sequence[str] = ()) -> list[Difference
     """Return the differences between the leaderless model and mainline, or with ``only`` between the leaderless model and
     itself with just those rules off.  Raises MachineFault, also for an unknown rule."""
     ours = record(experiment, "leaderless")
-    theirs = record(experiment, "leaderless", only) if only else record(experiment, "linux")
-    places = _places(ours, theirs)
+    off = [f"{name}=off" for name in only]
+    places = _places(ours, record(experiment, "leaderless", *off) if only else record(experiment, "linux"))
     if not places:
         return []
-    flipped: dict[str, list[Place]] = {}
-    for name in only or [rule.name for rule in rules()]:
-        found = _places(ours, record(experiment, "leaderless", [name]))
-        if found:
-            flipped[name] = found
-    return _merged(
-        [
-            Difference(at, tuple(ours[max(0, at - CONTEXT) : at]), mine, other, _responsible((mine, other), at, flipped))
-            for at, mine, other in places
-        ]
-    )
-
-
-def _responsible(
-    change: tuple[tuple[str, ...], tuple[str, ...]],
-    at: int,
-    flipped: Mapping[str, list[Place]],
-) -> tuple[str, ...]:
-    """Return the rules whose flip alone makes this very change, else those whose flip changes something up to here."""
-    exact = tuple(name for name, places in flipped.items() if any(place[1:] == change for place in places))
-    return exact or tuple(name for name, places in flipped.items() if places[0][0] <= at)
+    names = list(only) or [rule.name for rule in rules()]
+    changes = [place[1:] for place in places]
+    alone = {name: {place[1:] for place in _places(ours, record(experiment, "leaderless", f"{name}=off"))} for name in names}
+    # A change that no flip alone makes needs several rules off: each of which, turned on again, undoes it.
+    still: dict[str, set[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+    if any(not any(change in made for made in alone.values()) for change in changes):
+        for name in names:
+            others = [rule for rule in off if rule != f"{name}=off"]
+            run = record(experiment, "leaderless", *others) if only else record(experiment, "linux", f"{name}=on")
+            still[name] = {place[1:] for place in _places(ours, run)}
+    differences = []
+    for at, mine, other in places:
+        change = (mine, other)
+        responsible = tuple(name for name in names if change in alone[name])
+        together = () if responsible else tuple(name for name in names if change not in still[name])
+        differences.append(Difference(at, tuple(ours[max(0, at - CONTEXT) : at]), mine, other, responsible, together))
+    return _merged(differences)
 
 
 def report(differences: Sequence[Difference], names: tuple[str, str]) -> str:
@@ -141,9 +142,9 @@ def report(differences: Sequence[Difference], names: tuple[str, str]) -> str:
         lines += ["    " + line for line in difference.before]
         lines += ["  - " + line for line in difference.ours]
         lines += ["  + " + line for line in difference.theirs]
-        if difference.rules:
-            lines += [f"  rule {name}: {sentences[name]}" for name in difference.rules]
-        else:
-            lines.append("  no single rule makes this difference")
+        lines += [f"  rule {name}: {sentences[name]}" for name in difference.rules]
+        if difference.together:
+            lines.append("  only together:")
+            lines += [f"  rule {name}: {sentences[name]}" for name in difference.together]
         lines.append("")
     return "\n".join(lines)
