@@ -96,6 +96,8 @@ def _check(t: Thread, args: CloneArgs) -> None:
         raise Errno.EINVAL  # as a kernel built without these namespaces
     if flags & _NEW_NAMESPACES and not t.cred.capable(CAP_SYS_ADMIN):
         raise Errno.EPERM
+    if flags & CLONE_NEWPID and t.nsproxy.pid_for_children is not ns_of(t):
+        raise Errno.EINVAL  # copy_pid_ns: no namespace below one that may not have an init yet
     if args.set_tid and not (t.cred.capable(CAP_SYS_ADMIN) or t.cred.capable(CAP_CHECKPOINT_RESTORE)):
         raise Errno.EPERM
 

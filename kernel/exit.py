@@ -310,6 +310,10 @@ def _exit_ptrace(t: Thread) -> None:
                     release_task(tracee)
             else:
                 release_task(tracee)
+        elif tracee.exit_state == EXIT_ZOMBIE and tracee.process.live and t.kernel.semantics.first_thread_released:
+            # A first thread that was kept for its tracer, a thread of its parent's process, has no reason to stay.
+            tracee.process.wait_task = tracee.process.living_thread
+            release_task(tracee)
 
 
 def _zap_pid_namespace(t: Thread, ns: PidNamespace) -> None:
@@ -324,6 +328,7 @@ def _zap_pid_namespace(t: Thread, ns: PidNamespace) -> None:
         if number > 1 and pid.process is not None and pid.process is not t.process:
             send_signal(pid.process.rep, SigInfo(signo=SIGKILL, code=SI_KERNEL), group=True, force=True)
     for child in list(t.children):
+        child.exit_signal = SIGCHLD  # mainline's init waits for them with __WALL
         corpse = child.wait_task
         if corpse.exit_state == EXIT_ZOMBIE and reapable(corpse):
             release_task(corpse)
