@@ -13,6 +13,7 @@ from typing import Final
 from kernel import ptrace
 from kernel.cred import CAP_SYS_PTRACE
 from kernel.errno import Errno
+from kernel.hardware import USER_TOP
 from kernel.pid import ns_of
 from kernel.ptrace import EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP, O_MASK, PT_OPT_SHIFT, PT_SEIZED
 from kernel.ptrace_attach import check_options
@@ -36,6 +37,8 @@ _EXIT: Final = struct.Struct("<qB")
 INFO_NONE, INFO_ENTRY, INFO_EXIT, INFO_SECCOMP = range(4)
 """PTRACE_SYSCALL_INFO_*."""
 PEEKSIGINFO_SHARED: Final = 1
+ARCH_SET_GS, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS = range(0x1001, 0x1005)
+_RSEQ_CONFIGURATION: Final = struct.Struct("<QIII4x")
 _ERRNO_MAX: Final = 4095
 
 
@@ -165,6 +168,33 @@ def poke(target: Thread, address: int, value: int) -> None:
         mm.write(address, value.to_bytes(8, "little"), force=True)
     except Errno.EFAULT:
         raise Errno.EIO from None
+
+
+# -- thread state ------------------------------------------------------------------------------------------------------
+def arch_prctl(target: Thread, option: int, value: int) -> int | None:
+    """PTRACE_ARCH_PRCTL: arch_prctl(2) for the tracee; the base for the GET options, None for SET.
+
+    EPERM for a base outside user space, EINVAL for other options.
+    """
+    if option == ARCH_GET_FS:
+        return target.cpu.fs_base
+    if option == ARCH_GET_GS:
+        return target.cpu.gs_base
+    if option not in (ARCH_SET_FS, ARCH_SET_GS):
+        raise Errno.EINVAL
+    if value >= USER_TOP:
+        raise Errno.EPERM
+    if option == ARCH_SET_FS:
+        target.cpu.fs_base = value
+    else:
+        target.cpu.gs_base = value
+    return None
+
+
+def rseq_configuration(target: Thread) -> bytes:
+    """PTRACE_GET_RSEQ_CONFIGURATION: ``struct ptrace_rseq_configuration``."""
+    address, length, signature = target.rseq
+    return _RSEQ_CONFIGURATION.pack(address, length, signature, 0)
 
 
 # -- system calls -----------------------------------------------------------------------------------------------------

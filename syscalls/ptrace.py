@@ -48,6 +48,7 @@ PTRACE_ATTACH: Final = 16
 PTRACE_DETACH: Final = 17
 PTRACE_OLDSETOPTIONS: Final = 21
 PTRACE_SYSCALL: Final = 24
+PTRACE_ARCH_PRCTL: Final = 30
 PTRACE_SYSEMU: Final = 31
 PTRACE_SYSEMU_SINGLESTEP: Final = 32
 PTRACE_SETOPTIONS: Final = 0x4200
@@ -63,6 +64,7 @@ PTRACE_PEEKSIGINFO: Final = 0x4209
 PTRACE_GETSIGMASK: Final = 0x420A
 PTRACE_SETSIGMASK: Final = 0x420B
 PTRACE_GET_SYSCALL_INFO: Final = 0x420E
+PTRACE_GET_RSEQ_CONFIGURATION: Final = 0x420F
 
 _IOVEC: Final = Struct("<QQ")
 _PEEKSIGINFO_ARGS: Final = Struct("<QIi")
@@ -233,6 +235,19 @@ def _get_event_message(t: Thread, target: Thread, addr: int, data: int) -> None:
     _store_word(t, data, target.ptrace_message)
 
 
+def _arch_prctl(t: Thread, target: Thread, addr: int, data: int) -> None:
+    base = request.arch_prctl(target, data, addr)
+    if base is not None:
+        _store_word(t, addr, base)
+
+
+def _rseq_configuration(t: Thread, target: Thread, addr: int, data: int) -> int:
+    assert t.mm is not None
+    configuration = request.rseq_configuration(target)
+    t.mm.write(data, configuration[:addr])
+    return len(configuration)
+
+
 def _syscall_info(t: Thread, target: Thread, addr: int, data: int) -> int:
     assert t.mm is not None
     info = request.syscall_info(target)
@@ -266,4 +281,6 @@ _REQUESTS: Final[dict[int, Callable[[Thread, Thread, int, int], int | None]]] = 
     PTRACE_GETSIGMASK: _get_sigmask,
     PTRACE_SETSIGMASK: _set_sigmask,
     PTRACE_GET_SYSCALL_INFO: _syscall_info,
+    PTRACE_GET_RSEQ_CONFIGURATION: _rseq_configuration,
+    PTRACE_ARCH_PRCTL: _arch_prctl,
 }
