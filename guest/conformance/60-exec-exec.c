@@ -6,6 +6,7 @@
 
 static int execer(void)
 {
+    post(2);
     await(0);
     exec_self("post", 1, 6);
     return 1;
@@ -15,6 +16,7 @@ static int process(void)
 {
     thread(execer);
     thread(execer);
+    post(2);
     await(0);
     exec_self("post", 1, 6);
     return 1;
@@ -24,9 +26,9 @@ static void scenario(void)
 {
     watch_sigchld();
     for (int i = 0; i < 5; i++) {
-        shared->flag[0] = shared->flag[1] = 0;
+        shared->flag[0] = shared->flag[1] = shared->flag[2] = 0;
         pid_t pid = spawn("P", process);
-        sleep_ms(10);
+        await_count(2, 3);
         post(0);
         within(LIMIT_MS, sigchld_count);
         WAIT("process", pid, 0);
