@@ -136,7 +136,7 @@ def _main_of_program(
     failure: Errno = Errno.ENOENT()
     for path in paths:
         try:
-            return (yield from do_execve(t, AT_FDCWD, path, argv, envp))
+            return (yield from do_execve(t, AT_FDCWD, path, lambda: (argv, envp)))
         except Errno as error:
             if not isinstance(failure, Errno.EACCES):
                 failure = error

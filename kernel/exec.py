@@ -8,7 +8,7 @@ is a leader there is no identity to swap: the caller's Pid simply becomes the tg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kernel import ptrace
@@ -36,18 +36,27 @@ AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_SYMLINK_NOFOLLOW = 0x100
 
+ExecStrings = tuple[Sequence[bytes], Sequence[bytes]]
+"""argv and envp."""
+
 
 def do_execve(
-    t: Thread, dirfd: int, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes], flags: int = 0
+    t: Thread, dirfd: int, path: bytes, strings: Callable[[], ExecStrings], flags: int = 0
 ) -> Blocking[int]:
     """Replace the program of the calling process; returns 0 in the new one.
 
-    ``argv``, ``envp``: strings without NUL.  ``flags``: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW (execveat(2)).  Raises every
+    ``strings`` returns argv and envp, without NULs; it is called (and may raise EFAULT or E2BIG) when the file is open, as
+    do_execveat_common copies them after alloc_bprm.  ``flags``: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW (execveat(2)).  Raises every
     error of execve(2) while the old program can still see it; a failure after the point of no return kills the process.
     """
     if flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW):
         raise Errno.EINVAL
     file, filename, inaccessible = open_exec(t, dirfd, path, flags)
+    try:
+        argv, envp = strings()
+    except Errno:
+        file.drop()
+        raise
     program = t.kernel.loader.prepare(t, file, filename, argv, envp, inaccessible)
     try:
         stat = program.executable.stat(t)

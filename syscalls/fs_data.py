@@ -16,7 +16,7 @@ from kernel.signal import SIGXFSZ
 from kernel.signal_send import send_sig_self
 from syscalls.fs_rw import PIECE, amount, limit_size, readable, writable
 from syscalls.table import syscall
-from syscalls.types import Fd, Int, Offset, Path, Size, enum, flags, in_struct
+from syscalls.types import Fd, Int, Offset, PathPtr, Size, enum, flags, get_name, in_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -37,11 +37,11 @@ def lseek(t: Thread, fd: Fd, offset: Offset, whence: Whence) -> int:
 
 
 @syscall(76)
-def truncate(t: Thread, path: Path, length: Offset) -> None:
+def truncate(t: Thread, path: PathPtr, length: Offset) -> None:
     """truncate(2)."""
     if length < 0:
         raise Errno.EINVAL
-    where = lookup(t, AT_FDCWD, path)
+    where = lookup(t, AT_FDCWD, get_name(t, path))
     _limit_growth(t, where.dentry.inode.size(), length)
     truncate_path(t, where, length)
 
@@ -93,13 +93,12 @@ def fallocate(t: Thread, fd: Fd, mode: FallocMode, offset: Offset, length: Offse
 @syscall(40)
 def sendfile(t: Thread, out_fd: Fd, in_fd: Fd, offset: OffsetPtr, count: Size) -> int | Blocking[int]:
     """sendfile(2)."""
-    source = readable(t, in_fd)
-    target = writable(t, out_fd)
     mm = t.mm
     assert mm is not None
-    start: int | None = None
-    if offset:
-        start = struct.unpack("<q", mm.read(offset, 8))[0]
+    start: int | None = struct.unpack("<q", mm.read(offset, 8))[0] if offset else None
+    source = readable(t, in_fd)
+    target = writable(t, out_fd)
+    if start is not None:
         if start < 0:
             raise Errno.EINVAL
         source.pread(t, 0, start)
@@ -148,10 +147,14 @@ def copy_file_range(
     t: Thread, fd_in: Fd, off_in: OffsetPtr, fd_out: Fd, off_out: OffsetPtr, length: Size, flags: Int
 ) -> int:
     """copy_file_range(2), between regular files."""
+    mm = t.mm
+    assert mm is not None
+    source, target = t.files.get(fd_in), t.files.get(fd_out)
+    start = struct.unpack("<q", mm.read(off_in, 8))[0] if off_in else source.pos
+    goal = struct.unpack("<q", mm.read(off_out, 8))[0] if off_out else target.pos
     if flags:
         raise Errno.EINVAL
-    source = readable(t, fd_in)
-    target = writable(t, fd_out)
+    source, target = readable(t, fd_in), writable(t, fd_out)
     if target.flags & O_APPEND:
         raise Errno.EBADF
     for file in (source, target):
@@ -160,10 +163,6 @@ def copy_file_range(
             raise Errno.EISDIR
         if kind != S_IFREG or not isinstance(file, RegularFile):
             raise Errno.EINVAL
-    mm = t.mm
-    assert mm is not None
-    start = struct.unpack("<q", mm.read(off_in, 8))[0] if off_in else source.pos
-    goal = struct.unpack("<q", mm.read(off_out, 8))[0] if off_out else target.pos
     if start < 0 or goal < 0:
         raise Errno.EINVAL
     length = amount(length)

@@ -41,15 +41,17 @@ def mkdirat(t: Thread, dirfd: DirFd, path: Path, mode: Mode) -> None:
 
 
 @syscall(133)
-def mknod(t: Thread, path: Path, mode: FileMode, dev: Device) -> None:
+def mknod(t: Thread, path: PathPtr, mode: FileMode, dev: Device) -> None:
     """mknod(2)."""
-    dirops.mknod(t, AT_FDCWD, path, mode, dev)
+    dirops.check_mknod_mode(mode)
+    dirops.mknod(t, AT_FDCWD, get_name(t, path), mode, dev)
 
 
 @syscall(259)
-def mknodat(t: Thread, dirfd: DirFd, path: Path, mode: FileMode, dev: Device) -> None:
+def mknodat(t: Thread, dirfd: DirFd, path: PathPtr, mode: FileMode, dev: Device) -> None:
     """mknodat(2)."""
-    dirops.mknod(t, dirfd, path, mode, dev)
+    dirops.check_mknod_mode(mode)
+    dirops.mknod(t, dirfd, get_name(t, path), mode, dev)
 
 
 @syscall(84)
@@ -65,14 +67,15 @@ def unlink(t: Thread, path: Path) -> None:
 
 
 @syscall(263)
-def unlinkat(t: Thread, dirfd: DirFd, path: Path, flags: UnlinkFlags) -> None:
+def unlinkat(t: Thread, dirfd: DirFd, path: PathPtr, flags: UnlinkFlags) -> None:
     """unlinkat(2)."""
     if flags & ~AT_REMOVEDIR:
         raise Errno.EINVAL
+    name = get_name(t, path)
     if flags:
-        dirops.rmdir(t, dirfd, path)
+        dirops.rmdir(t, dirfd, name)
     else:
-        dirops.unlink(t, dirfd, path)
+        dirops.unlink(t, dirfd, name)
 
 
 @syscall(82)
@@ -88,21 +91,31 @@ def renameat(t: Thread, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath
 
 
 @syscall(316)
-def renameat2(t: Thread, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path, flags: RenameFlags) -> None:
+def renameat2(
+    t: Thread, olddirfd: DirFd, oldpath: PathPtr, newdirfd: DirFd, newpath: PathPtr, flags: RenameFlags
+) -> None:
     """renameat2(2)."""
-    dirops.rename(t, olddirfd, oldpath, newdirfd, newpath, flags)
+    dirops.check_rename_flags(flags)
+    dirops.rename(t, olddirfd, get_name(t, oldpath), newdirfd, get_name(t, newpath), flags)
+
+
+def _link(t: Thread, olddirfd: int, oldpath: int, newdirfd: int, newpath: int, bits: int) -> None:
+    """do_linkat: the old name is looked up before it matters whether the new one could be fetched."""
+    dirops.check_link_flags(bits)
+    old = dirops.link_source(t, olddirfd, get_name(t, oldpath), bits)
+    dirops.link(t, old, newdirfd, get_name(t, newpath))
 
 
 @syscall(86)
-def link(t: Thread, oldpath: Path, newpath: Path) -> None:
+def link(t: Thread, oldpath: PathPtr, newpath: PathPtr) -> None:
     """link(2): a symbolic link gets another name itself."""
-    dirops.link(t, AT_FDCWD, oldpath, AT_FDCWD, newpath, 0)
+    _link(t, AT_FDCWD, oldpath, AT_FDCWD, newpath, 0)
 
 
 @syscall(265)
-def linkat(t: Thread, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path, flags: LinkFlags) -> None:
+def linkat(t: Thread, olddirfd: DirFd, oldpath: PathPtr, newdirfd: DirFd, newpath: PathPtr, flags: LinkFlags) -> None:
     """linkat(2)."""
-    dirops.link(t, olddirfd, oldpath, newdirfd, newpath, flags)
+    _link(t, olddirfd, oldpath, newdirfd, newpath, flags)
 
 
 @syscall(88)
@@ -148,11 +161,11 @@ def fchmodat(t: Thread, dirfd: DirFd, path: Path, mode: Mode) -> None:
 
 
 @syscall(452)
-def fchmodat2(t: Thread, dirfd: DirFd, path: Path, mode: Mode, flags: AtFlags) -> None:
+def fchmodat2(t: Thread, dirfd: DirFd, path: PathPtr, mode: Mode, flags: AtFlags) -> None:
     """fchmodat2(2)."""
     if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
         raise Errno.EINVAL
-    _chmod(t, dirfd, path, mode, flags)
+    _chmod(t, dirfd, get_name(t, path), mode, flags)
 
 
 def _chown(t: Thread, dirfd: int, path: bytes, uid: int, gid: int, bits: int) -> None:
@@ -181,17 +194,17 @@ def lchown(t: Thread, path: Path, owner: Uid, group: Gid) -> None:
 
 
 @syscall(260)
-def fchownat(t: Thread, dirfd: DirFd, path: Path, owner: Uid, group: Gid, flags: AtFlags) -> None:
+def fchownat(t: Thread, dirfd: DirFd, path: PathPtr, owner: Uid, group: Gid, flags: AtFlags) -> None:
     """fchownat(2)."""
     if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
         raise Errno.EINVAL
-    _chown(t, dirfd, path, owner, group, flags)
+    _chown(t, dirfd, get_name(t, path), owner, group, flags)
 
 
 # -- times -------------------------------------------------------------------------------------------------------------
-def _utimes(t: Thread, dirfd: int, path: bytes | None, times: TimePair | None, bits: int) -> None:
+def _utimes(t: Thread, dirfd: int, path: int, times: TimePair | None, bits: int) -> None:
     """do_utimes: without a path, the file ``dirfd`` itself."""
-    if path is None:
+    if not path and dirfd != AT_FDCWD:
         if bits:
             raise Errno.EINVAL
         where = _place_of(t, dirfd)
@@ -200,7 +213,7 @@ def _utimes(t: Thread, dirfd: int, path: bytes | None, times: TimePair | None, b
     else:
         if bits & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
             raise Errno.EINVAL
-        where = lookup(t, dirfd, path, not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
+        where = lookup(t, dirfd, get_name(t, path), not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
     attr.utimes(t, where, times)
 
 
@@ -213,9 +226,7 @@ def utimensat(t: Thread, dirfd: DirFd, path: PathPtr, times: Times, flags: AtFla
         pair = ((a, b), (c, d))
         if b == d == attr.UTIME_OMIT:
             return
-    if not path and dirfd == AT_FDCWD:
-        raise Errno.EFAULT
-    _utimes(t, dirfd, get_name(t, path) if path else None, pair, flags)
+    _utimes(t, dirfd, path, pair, flags)
 
 
 def _from_timevals(t: Thread, address: int) -> TimePair | None:
@@ -228,7 +239,7 @@ def _from_timevals(t: Thread, address: int) -> TimePair | None:
 
 
 @syscall(235)
-def utimes(t: Thread, path: Path, times: TimesVal) -> None:
+def utimes(t: Thread, path: PathPtr, times: TimesVal) -> None:
     """utimes(2)."""
     _utimes(t, AT_FDCWD, path, _from_timevals(t, times), 0)
 
@@ -236,11 +247,11 @@ def utimes(t: Thread, path: Path, times: TimesVal) -> None:
 @syscall(261)
 def futimesat(t: Thread, dirfd: DirFd, path: PathPtr, times: TimesVal) -> None:
     """futimesat(2)."""
-    _utimes(t, dirfd, get_name(t, path) if path else None, _from_timevals(t, times), 0)
+    _utimes(t, dirfd, path, _from_timevals(t, times), 0)
 
 
 @syscall(132)
-def utime(t: Thread, path: Path, times: UtimBuf) -> None:
+def utime(t: Thread, path: PathPtr, times: UtimBuf) -> None:
     """utime(2)."""
     pair: TimePair | None = None
     if times:

@@ -28,6 +28,7 @@ from kernel.fs.locks import (
     F_UNLCK,
     F_WRLCK,
     LOCK_EX,
+    LOCK_MAND,
     LOCK_NB,
     LOCK_SH,
     LOCK_UN,
@@ -345,7 +346,9 @@ def fcntl(t: Thread, fd: Fd, cmd: FcntlCommand, arg: FcntlArgument) -> int | Blo
 
 @syscall(73)
 def flock(t: Thread, fd: Fd, operation: FlockOperation) -> int | Blocking[int]:
-    """flock(2)."""
+    """flock(2).  Share modes (LOCK_MAND) are not supported any more and ignored, whatever the descriptor."""
+    if operation & LOCK_MAND:
+        return 0
     wanted = operation & ~LOCK_NB
     if wanted not in (LOCK_SH, LOCK_EX, LOCK_UN):
         raise Errno.EINVAL

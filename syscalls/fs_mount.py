@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from kernel.cred import CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN
 from kernel.errno import Errno
-from kernel.fs.mounting import do_mount, do_umount
+from kernel.fs.mounting import check_umount_flags, do_mount, do_umount
 from kernel.fs.mounting import pivot_root as do_pivot_root
 from kernel.fs.path import AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, lookup
 from syscalls.table import syscall
-from syscalls.types import Address, CString, DirFd, Path, flags
+from syscalls.types import Address, CString, DirFd, Path, PathPtr, flags, get_name
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -43,9 +43,10 @@ def mount(t: Thread, source: CString, target: Path, filesystemtype: CString, mou
 
 
 @syscall(166)
-def umount2(t: Thread, target: Path, flags: UmountFlags) -> None:
+def umount2(t: Thread, target: PathPtr, flags: UmountFlags) -> None:
     """umount2(2): MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW."""
-    do_umount(t, target, flags)
+    check_umount_flags(flags)
+    do_umount(t, get_name(t, target), flags)
 
 
 @syscall(155)
@@ -58,12 +59,12 @@ def pivot_root(t: Thread, new_root: Path, put_old: Path) -> None:
 
 @syscall(303)
 def name_to_handle_at(
-    t: Thread, dirfd: DirFd, path: Path, handle: Address, mount_id: Address, flags: HandleFlags
+    t: Thread, dirfd: DirFd, path: PathPtr, handle: Address, mount_id: Address, flags: HandleFlags
 ) -> None:
     """name_to_handle_at(2): none of the file systems can be exported."""
     if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW):
         raise Errno.EINVAL
-    lookup(t, dirfd, path, bool(flags & AT_SYMLINK_FOLLOW), bool(flags & AT_EMPTY_PATH))
+    lookup(t, dirfd, get_name(t, path), bool(flags & AT_SYMLINK_FOLLOW), bool(flags & AT_EMPTY_PATH))
     raise Errno.EOPNOTSUPP
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from kernel.errno import Errno
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC, O_CREAT, O_PATH, O_TRUNC, O_WRONLY, File
-from kernel.fs.memfd import make_memfd
+from kernel.fs.memfd import check_memfd_flags, make_memfd
 from kernel.fs.open import VALID_FLAGS, OpenHow, check_how, open_file
 from kernel.fs.path import (
     AT_FDCWD,
@@ -20,7 +20,7 @@ from kernel.fs.path import (
 from kernel.rlimit import RLIMIT_NOFILE
 from syscalls.structs import Struct
 from syscalls.table import syscall
-from syscalls.types import CreateMode, CString, DirFd, Fd, Mode, Path, Size, UInt, flags, in_struct
+from syscalls.types import CreateMode, CString, DirFd, Fd, Mode, Path, PathPtr, Size, UInt, flags, get_name, in_struct
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -54,15 +54,17 @@ def _open_slow(t: Thread, waiting: Blocking[File], bits: int) -> Blocking[int]:
 
 
 @syscall(2)
-def open_(t: Thread, path: Path, flags: OpenFlags, mode: CreateMode) -> int | Blocking[int]:
+def open_(t: Thread, path: PathPtr, flags: OpenFlags, mode: CreateMode) -> int | Blocking[int]:
     """open(2)."""
-    return _do_open(t, AT_FDCWD, path, check_how(flags, mode))
+    how = check_how(flags, mode)
+    return _do_open(t, AT_FDCWD, get_name(t, path), how)
 
 
 @syscall(257)
-def openat(t: Thread, dirfd: DirFd, path: Path, flags: OpenFlags, mode: CreateMode) -> int | Blocking[int]:
+def openat(t: Thread, dirfd: DirFd, path: PathPtr, flags: OpenFlags, mode: CreateMode) -> int | Blocking[int]:
     """openat(2)."""
-    return _do_open(t, dirfd, path, check_how(flags, mode))
+    how = check_how(flags, mode)
+    return _do_open(t, dirfd, get_name(t, path), how)
 
 
 @syscall(85)
@@ -72,7 +74,7 @@ def creat(t: Thread, path: Path, mode: Mode) -> int | Blocking[int]:
 
 
 @syscall(437)
-def openat2(t: Thread, dirfd: DirFd, path: Path, how: How, size: Size) -> int | Blocking[int]:
+def openat2(t: Thread, dirfd: DirFd, path: PathPtr, how: How, size: Size) -> int | Blocking[int]:
     """openat2(2): unlike openat, unknown flags and a mode without creation are errors."""
     mm = t.mm
     assert mm is not None
@@ -97,7 +99,7 @@ def openat2(t: Thread, dirfd: DirFd, path: Path, how: How, size: Size) -> int | 
         if bits & (O_TRUNC | O_CREAT | 0o20000000):
             raise Errno.EAGAIN
         resolve &= ~RESOLVE_CACHED
-    return _do_open(t, dirfd, path, OpenHow(checked.flags, checked.mode, resolve))
+    return _do_open(t, dirfd, get_name(t, path), OpenHow(checked.flags, checked.mode, resolve))
 
 
 @syscall(3)
@@ -165,6 +167,7 @@ def umask(t: Thread, mask: Mode) -> int:
 @syscall(319)
 def memfd_create(t: Thread, name: CString, flags: MemfdFlags) -> int:
     """memfd_create(2)."""
+    check_memfd_flags(flags)
     mm = t.mm
     assert mm is not None
     text = mm.read_cstring(name, MFD_NAME_MAX + 1)

@@ -206,9 +206,11 @@ def _as_real_user(cred: Cred) -> Cred:
     return replace(cred, fsuid=cred.uid, fsgid=cred.gid, effective=effective)
 
 
-def _access(t: Thread, dirfd: int, name: bytes, mode: int, bits: int) -> None:
+def _access(t: Thread, dirfd: int, path: int, mode: int, bits: int) -> None:
+    """do_faccessat: mode and flags are checked before the name is fetched."""
     if mode & ~7 or bits & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
         raise Errno.EINVAL
+    name = get_name(t, path)
     cred = t.cred
     if not bits & AT_EACCESS and (cred.fsuid != cred.uid or cred.fsgid != cred.gid or (cred.effective and cred.uid)):
         t.cred = _as_real_user(cred)
@@ -229,40 +231,40 @@ def _access(t: Thread, dirfd: int, name: bytes, mode: int, bits: int) -> None:
 
 
 @syscall(21)
-def access(t: Thread, path: Path, mode: AccessMode) -> None:
+def access(t: Thread, path: PathPtr, mode: AccessMode) -> None:
     """access(2)."""
     _access(t, AT_FDCWD, path, mode, 0)
 
 
 @syscall(269)
-def faccessat(t: Thread, dirfd: DirFd, path: Path, mode: AccessMode) -> None:
+def faccessat(t: Thread, dirfd: DirFd, path: PathPtr, mode: AccessMode) -> None:
     """faccessat(2) without flags, as the kernel's call is."""
     _access(t, dirfd, path, mode, 0)
 
 
 @syscall(439)
-def faccessat2(t: Thread, dirfd: DirFd, path: Path, mode: AccessMode, flags: AccessFlags) -> None:
+def faccessat2(t: Thread, dirfd: DirFd, path: PathPtr, mode: AccessMode, flags: AccessFlags) -> None:
     """faccessat2(2)."""
     _access(t, dirfd, path, mode, flags)
 
 
 # -- links and directories ---------------------------------------------------------------------------------------------
 @syscall(89)
-def readlink(t: Thread, path: Path, buf: LinkText, bufsiz: Int) -> int:
+def readlink(t: Thread, path: PathPtr, buf: LinkText, bufsiz: Int) -> int:
     """readlink(2)."""
     return _readlink(t, AT_FDCWD, path, buf, bufsiz)
 
 
 @syscall(267)
-def readlinkat(t: Thread, dirfd: DirFd, path: Path, buf: LinkText, bufsiz: Int) -> int:
+def readlinkat(t: Thread, dirfd: DirFd, path: PathPtr, buf: LinkText, bufsiz: Int) -> int:
     """readlinkat(2)."""
     return _readlink(t, dirfd, path, buf, bufsiz)
 
 
-def _readlink(t: Thread, dirfd: int, name: bytes, buffer: int, size: int) -> int:
+def _readlink(t: Thread, dirfd: int, path: int, buffer: int, size: int) -> int:
     if size <= 0:
         raise Errno.EINVAL
-    text = read_link(t, dirfd, name)[:size]
+    text = read_link(t, dirfd, get_name(t, path))[:size]
     t.mm.write(buffer, text)  # type: ignore[union-attr]
     return len(text)
 

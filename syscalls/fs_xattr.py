@@ -10,7 +10,7 @@ from kernel.fs.inode import MAY_READ, MAY_WRITE, S_IFMT, S_IFREG, S_ISVTX, Inode
 from kernel.fs.mount import Path as Place
 from kernel.fs.path import AT_FDCWD, lookup
 from syscalls.table import syscall
-from syscalls.types import CString, Fd, InBuf, OutBuf, Path, Size, flags
+from syscalls.types import CString, Fd, InBuf, OutBuf, PathPtr, Size, flags, get_name
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -65,12 +65,17 @@ def _supported(name: bytes) -> None:
         raise Errno.EINVAL
 
 
-def _set(t: Thread, where: Place, name: bytes, value: int, size: int, bits: int) -> None:
+def _value(t: Thread, name: int, value: int, size: int, bits: int) -> tuple[bytes, bytes]:
+    """Check and fetch what an attribute is to be set to, before anybody looks for the file (setxattr_copy)."""
     if bits & ~(XATTR_CREATE | XATTR_REPLACE):
         raise Errno.EINVAL
+    text = _name(t, name)
     if size > XATTR_SIZE_MAX:
         raise Errno.E2BIG
-    data = t.mm.read(value, size) if size else b""  # type: ignore[union-attr]
+    return text, t.mm.read(value, size) if size else b""  # type: ignore[union-attr]
+
+
+def _set(t: Thread, where: Place, name: bytes, data: bytes, bits: int) -> None:
     where.mount.want_write()
     inode = where.dentry.inode
     _check(t, inode, name, MAY_WRITE)
@@ -126,51 +131,57 @@ def _remove(t: Thread, where: Place, name: bytes) -> None:
 
 
 @syscall(188)
-def setxattr(t: Thread, path: Path, name: CString, value: InBuf, size: Size, flags: XattrFlags) -> None:
+def setxattr(t: Thread, path: PathPtr, name: CString, value: InBuf, size: Size, flags: XattrFlags) -> None:
     """setxattr(2)."""
-    _set(t, lookup(t, AT_FDCWD, path), _name(t, name), value, size, flags)
+    text, data = _value(t, name, value, size, flags)
+    _set(t, lookup(t, AT_FDCWD, get_name(t, path)), text, data, flags)
 
 
 @syscall(189)
-def lsetxattr(t: Thread, path: Path, name: CString, value: InBuf, size: Size, flags: XattrFlags) -> None:
+def lsetxattr(t: Thread, path: PathPtr, name: CString, value: InBuf, size: Size, flags: XattrFlags) -> None:
     """lsetxattr(2)."""
-    _set(t, lookup(t, AT_FDCWD, path, False), _name(t, name), value, size, flags)
+    text, data = _value(t, name, value, size, flags)
+    _set(t, lookup(t, AT_FDCWD, get_name(t, path), False), text, data, flags)
 
 
 @syscall(190)
 def fsetxattr(t: Thread, fd: Fd, name: CString, value: InBuf, size: Size, flags: XattrFlags) -> None:
     """fsetxattr(2)."""
-    _set(t, _place(t, fd), _name(t, name), value, size, flags)
+    text, data = _value(t, name, value, size, flags)
+    _set(t, _place(t, fd), text, data, flags)
 
 
 @syscall(191)
-def getxattr(t: Thread, path: Path, name: CString, value: OutBuf, size: Size) -> int:
+def getxattr(t: Thread, path: PathPtr, name: CString, value: OutBuf, size: Size) -> int:
     """getxattr(2)."""
-    return _get(t, lookup(t, AT_FDCWD, path), _name(t, name), value, size)
+    text = _name(t, name)
+    return _get(t, lookup(t, AT_FDCWD, get_name(t, path)), text, value, size)
 
 
 @syscall(192)
-def lgetxattr(t: Thread, path: Path, name: CString, value: OutBuf, size: Size) -> int:
+def lgetxattr(t: Thread, path: PathPtr, name: CString, value: OutBuf, size: Size) -> int:
     """lgetxattr(2)."""
-    return _get(t, lookup(t, AT_FDCWD, path, False), _name(t, name), value, size)
+    text = _name(t, name)
+    return _get(t, lookup(t, AT_FDCWD, get_name(t, path), False), text, value, size)
 
 
 @syscall(193)
 def fgetxattr(t: Thread, fd: Fd, name: CString, value: OutBuf, size: Size) -> int:
     """fgetxattr(2)."""
-    return _get(t, _place(t, fd), _name(t, name), value, size)
+    text = _name(t, name)
+    return _get(t, _place(t, fd), text, value, size)
 
 
 @syscall(194)
-def listxattr(t: Thread, path: Path, list: OutBuf, size: Size) -> int:
+def listxattr(t: Thread, path: PathPtr, list: OutBuf, size: Size) -> int:
     """listxattr(2)."""
-    return _list(t, lookup(t, AT_FDCWD, path), list, size)
+    return _list(t, lookup(t, AT_FDCWD, get_name(t, path)), list, size)
 
 
 @syscall(195)
-def llistxattr(t: Thread, path: Path, list: OutBuf, size: Size) -> int:
+def llistxattr(t: Thread, path: PathPtr, list: OutBuf, size: Size) -> int:
     """llistxattr(2)."""
-    return _list(t, lookup(t, AT_FDCWD, path, False), list, size)
+    return _list(t, lookup(t, AT_FDCWD, get_name(t, path), False), list, size)
 
 
 @syscall(196)
@@ -180,18 +191,21 @@ def flistxattr(t: Thread, fd: Fd, list: OutBuf, size: Size) -> int:
 
 
 @syscall(197)
-def removexattr(t: Thread, path: Path, name: CString) -> None:
+def removexattr(t: Thread, path: PathPtr, name: CString) -> None:
     """removexattr(2)."""
-    _remove(t, lookup(t, AT_FDCWD, path), _name(t, name))
+    text = _name(t, name)
+    _remove(t, lookup(t, AT_FDCWD, get_name(t, path)), text)
 
 
 @syscall(198)
-def lremovexattr(t: Thread, path: Path, name: CString) -> None:
+def lremovexattr(t: Thread, path: PathPtr, name: CString) -> None:
     """lremovexattr(2)."""
-    _remove(t, lookup(t, AT_FDCWD, path, False), _name(t, name))
+    text = _name(t, name)
+    _remove(t, lookup(t, AT_FDCWD, get_name(t, path), False), text)
 
 
 @syscall(199)
 def fremovexattr(t: Thread, fd: Fd, name: CString) -> None:
     """fremovexattr(2)."""
-    _remove(t, _place(t, fd), _name(t, name))
+    text = _name(t, name)
+    _remove(t, _place(t, fd), text)

@@ -109,9 +109,12 @@ def timerfd_gettime(t: Thread, fd: Fd, curr_value: ItimerspecOut) -> int:
 
 # -- signalfd ---------------------------------------------------------------------------------------------------------
 def _signalfd(t: Thread, fd: int, address: int, size: int, bits: int) -> int:
-    if bits & ~(O_CLOEXEC | O_NONBLOCK) or size != 8:
+    """The mask is fetched before the flags are looked at (signalfd4, do_signalfd4)."""
+    if size != 8:
         raise Errno.EINVAL
     mask = t.mm.read_u64(address)  # type: ignore[union-attr]
+    if bits & ~(O_CLOEXEC | O_NONBLOCK):
+        raise Errno.EINVAL
     if fd == -1:
         return install_fd(t, SignalFd(mask, bits & O_NONBLOCK), bits)
     file = t.files.get(fd)

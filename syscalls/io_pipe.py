@@ -86,10 +86,10 @@ def splice(
     t: Thread, fd_in: Fd, off_in: OffsetPtr, fd_out: Fd, off_out: OffsetPtr, size: Size, flags: SpliceFlags
 ) -> int | Blocking[int]:
     """splice(2): move bytes between a pipe and another file, or two pipes."""
-    if flags & ~SPLICE_ALL:
-        raise Errno.EINVAL
     if not size:
         return 0
+    if flags & ~SPLICE_ALL:
+        raise Errno.EINVAL
     source, target = t.files.get(fd_in), t.files.get(fd_out)
     if source.flags & O_ACCMODE == O_WRONLY or target.flags & O_ACCMODE == O_RDONLY:
         raise Errno.EBADF

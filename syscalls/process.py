@@ -217,8 +217,36 @@ def waitid(
     options: WaitFlags,
     rusage: Annotated[int, out_struct("rusage")],
 ) -> int | Blocking[int]:
-    """waitid(2): stores siginfo instead of a status; with WNOHANG and nothing found si_pid and si_signo are 0."""
-    bits = options & 0xFFFFFFFF
+    """waitid(2): stores siginfo instead of a status; with WNOHANG and nothing found, and after an error, it is all 0."""
+
+    def store(t: Thread, report: Report | None) -> int:
+        if report is not None and rusage:
+            _write_rusage(t, rusage, report)
+        if infop:
+            if report is None:
+                WAITID_INFO.write(t.mm, infop, 0, 0, 0, 0, 0, 0)  # type: ignore[arg-type]
+            else:
+                WAITID_INFO.write(t.mm, infop, SIGCHLD, 0, report.code, report.pid, report.uid, report.value)  # type: ignore[arg-type]
+        return 0
+
+    def later(waiting: Blocking[Report | None]) -> Blocking[int]:
+        try:
+            report = yield from waiting
+        except Errno:
+            store(t, None)
+            raise
+        return store(t, report)
+
+    try:
+        found = _waitid(t, idtype, id, options & 0xFFFFFFFF)
+    except Errno:
+        store(t, None)
+        raise
+    return store(t, found) if found is None or isinstance(found, Report) else later(found)
+
+
+def _waitid(t: Thread, idtype: int, id: int, bits: int) -> Report | Blocking[Report | None] | None:
+    """kernel_waitid: EAGAIN if a non-blocking pidfd has nothing to report and WNOHANG did not ask for that."""
     nonblocking_fd = False
     if idtype == P_PIDFD:
         if id < 0:
@@ -234,19 +262,10 @@ def waitid(
     else:
         wanted = parse_waitid(t, idtype, id, bits)
 
-    def store(t: Thread, report: Report | None) -> int:
-        if report is None and nonblocking_fd and not bits & WNOHANG:
-            raise Errno.EAGAIN
-        if report is not None and rusage:
-            _write_rusage(t, rusage, report)
-        if infop:
-            if report is None:
-                WAITID_INFO.write(t.mm, infop, 0, 0, 0, 0, 0, 0)  # type: ignore[arg-type]
-            else:
-                WAITID_INFO.write(t.mm, infop, SIGCHLD, 0, report.code, report.pid, report.uid, report.value)  # type: ignore[arg-type]
-        return 0
-
-    return _finish(do_wait(t, wanted), t, store)
+    found = do_wait(t, wanted)
+    if found is None and nonblocking_fd and not bits & WNOHANG:
+        raise Errno.EAGAIN
+    return found
 
 
 # -- exec -------------------------------------------------------------------------------------------------------------
@@ -274,7 +293,7 @@ def _strings(t: Thread, address: int) -> list[bytes]:
 @syscall(59)
 def execve(t: Thread, pathname: Path, argv: StringArray, envp: Environment) -> Blocking[int]:
     """execve(2)."""
-    return do_execve(t, AT_FDCWD, pathname, _strings(t, argv), _strings(t, envp))
+    return do_execve(t, AT_FDCWD, pathname, lambda: (_strings(t, argv), _strings(t, envp)))
 
 
 @syscall(322)
@@ -287,7 +306,7 @@ def execveat(
     at_flags: Annotated[int, flags("at")],
 ) -> Blocking[int]:
     """execveat(2); with AT_EMPTY_PATH the file is ``dirfd`` itself."""
-    return do_execve(t, dirfd, get_name(t, pathname), _strings(t, argv), _strings(t, envp), at_flags)
+    return do_execve(t, dirfd, get_name(t, pathname), lambda: (_strings(t, argv), _strings(t, envp)), at_flags)
 
 
 # -- sessions and groups ----------------------------------------------------------------------------------------------

@@ -93,9 +93,9 @@ def _read_sigevent(t: Thread, address: int) -> SigEvent:
 def timer_create(t: Thread, clockid: ClockId, sevp: Sigevent, timerid: TimerIdOut) -> int:
     """timer_create(2).  EOPNOTSUPP: the clock has no timers."""
     assert t.mm is not None
+    event = _read_sigevent(t, sevp) if sevp else None
     if clockid not in _HAVE_TIMERS and not is_cpu_clock(clockid):
         raise Errno.EOPNOTSUPP if clockid in _NO_TIMERS or is_device_clock(clockid) else Errno.EINVAL
-    event = _read_sigevent(t, sevp) if sevp else None
     if event is None:
         event = SigEvent(SIGEV_SIGNAL, SIGALRM, t.process.posix_timers.next_id)
     timer = posix_timers.create(t, clockid, event)

@@ -250,10 +250,12 @@ class Guest:
         dirops.unlink(self.t, AT_FDCWD, path)
 
     def rename(self, old: bytes, new: bytes, flags: int = 0) -> None:
+        dirops.check_rename_flags(flags)
         dirops.rename(self.t, AT_FDCWD, old, AT_FDCWD, new, flags)
 
     def link(self, old: bytes, new: bytes, flags: int = 0) -> None:
-        dirops.link(self.t, AT_FDCWD, old, AT_FDCWD, new, flags)
+        dirops.check_link_flags(flags)
+        dirops.link(self.t, dirops.link_source(self.t, AT_FDCWD, old, flags), AT_FDCWD, new)
 
     def symlink(self, target: bytes, path: bytes) -> None:
         dirops.symlink(self.t, target, AT_FDCWD, path)

@@ -403,12 +403,13 @@ def test_tmpfile_gets_a_name(guest: Guest) -> None:
     fd = guest.open(b"/", os.O_TMPFILE | os.O_RDWR)
     guest.write(fd, b"data")
     assert guest.fstat(fd)[1] == 0
-    fs_dir.linkat(t, fd, b"", AT_FDCWD, b"/named", 0x1000)
+    fs_dir.linkat(t, fd, put(t, B, b"\0"), AT_FDCWD, put(t, B + 8, b"/named\0"), 0x1000)
     assert guest.fstat(fd)[1] == 1
     assert guest.read(guest.open(b"/named", os.O_RDONLY), 10) == b"data"
     other = guest.open(b"/gone", os.O_CREAT | os.O_RDWR)
     guest.unlink(b"/gone")
-    assert outcome(lambda: fs_dir.linkat(t, other, b"", AT_FDCWD, b"/back", 0x1000)) == ("errno", 2)
+    back = put(t, B + 8, b"/back\0")
+    assert outcome(lambda: fs_dir.linkat(t, other, B, AT_FDCWD, back, 0x1000)) == ("errno", 2)
     assert t.files.get(other).path(t) == b"/gone (deleted)"
 
 
@@ -417,20 +418,21 @@ def test_xattrs(guest: Guest) -> None:
     """Create, replace, list, size queries, classes."""
     t = guest.t
     guest.close(guest.open(b"/f", os.O_CREAT | os.O_RDWR))
+    path = put(t, B + 300, b"/f\0")
     name = put(t, B, b"user.key\0")
     value = put(t, B + 100, b"value")
-    fs_xattr.setxattr(t, b"/f", name, value, 5, 1)
-    assert outcome(lambda: fs_xattr.setxattr(t, b"/f", name, value, 5, 1)) == ("errno", 17)
-    assert fs_xattr.getxattr(t, b"/f", name, B + 200, 0) == 5
-    assert outcome(lambda: fs_xattr.getxattr(t, b"/f", name, B + 200, 3)) == ("errno", 34)
-    assert fs_xattr.listxattr(t, b"/f", B + 200, 100) == 9
-    fs_xattr.removexattr(t, b"/f", name)
-    assert outcome(lambda: fs_xattr.getxattr(t, b"/f", name, 0, 0)) == ("errno", 61)
+    fs_xattr.setxattr(t, path, name, value, 5, 1)
+    assert outcome(lambda: fs_xattr.setxattr(t, path, name, value, 5, 1)) == ("errno", 17)
+    assert fs_xattr.getxattr(t, path, name, B + 200, 0) == 5
+    assert outcome(lambda: fs_xattr.getxattr(t, path, name, B + 200, 3)) == ("errno", 34)
+    assert fs_xattr.listxattr(t, path, B + 200, 100) == 9
+    fs_xattr.removexattr(t, path, name)
+    assert outcome(lambda: fs_xattr.getxattr(t, path, name, 0, 0)) == ("errno", 61)
     odd = put(t, B, b"nonsense\0")
-    assert outcome(lambda: fs_xattr.setxattr(t, b"/f", odd, value, 5, 0)) == ("errno", 95)
+    assert outcome(lambda: fs_xattr.setxattr(t, path, odd, value, 5, 0)) == ("errno", 95)
     t.cred = Cred.user(1000, 1000)
     trusted = put(t, B, b"trusted.key\0")
-    assert outcome(lambda: fs_xattr.setxattr(t, b"/f", trusted, value, 5, 0)) == ("errno", 1)
+    assert outcome(lambda: fs_xattr.setxattr(t, path, trusted, value, 5, 0)) == ("errno", 1)
 
 
 # -- mounts ------------------------------------------------------------------------------------------------------------

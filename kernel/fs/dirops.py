@@ -66,13 +66,18 @@ def mkdir(t: Thread, dirfd: int, name: bytes, mode: int) -> None:
     _new_name(t, dirfd, name, True, lambda t, here, last: here.inode.mkdir(t, here, last, mode))
 
 
-def mknod(t: Thread, dirfd: int, name: bytes, mode: int, rdev: int) -> None:
-    """mknodat(2).  EPERM for devices without CAP_MKNOD and for directories, EINVAL for unknown types."""
+def check_mknod_mode(mode: int) -> None:
+    """EPERM for directories, EINVAL for types mknod(2) cannot make (may_mknod)."""
     kind = mode & S_IFMT or S_IFREG
     if kind == S_IFDIR:
         raise Errno.EPERM
     if kind not in (S_IFREG, S_IFCHR, S_IFBLK, 0o010000, 0o140000):
         raise Errno.EINVAL
+
+
+def mknod(t: Thread, dirfd: int, name: bytes, mode: int, rdev: int) -> None:
+    """mknodat(2); ``mode`` passed ``check_mknod_mode``.  EPERM for devices without CAP_MKNOD."""
+    kind = mode & S_IFMT or S_IFREG
     mode = kind | mode & 0o7777 & ~t.fs.umask
 
     def make(t: Thread, here: Dentry, last: bytes) -> Dentry:
@@ -93,14 +98,22 @@ def symlink(t: Thread, target: bytes, dirfd: int, name: bytes) -> None:
     _new_name(t, dirfd, name, False, lambda t, here, last: here.inode.symlink(t, here, last, target))
 
 
-def link(t: Thread, old_dirfd: int, old_name: bytes, new_dirfd: int, new_name: bytes, flags: int) -> None:
-    """linkat(2)."""
+def check_link_flags(flags: int) -> None:
+    """EINVAL for flags linkat(2) does not know."""
     if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH):
         raise Errno.EINVAL
-    empty = bool(flags & AT_EMPTY_PATH) and not old_name
+
+
+def link_source(t: Thread, dirfd: int, name: bytes, flags: int) -> Path:
+    """Find the file linkat(2) is to give another name; ``flags`` passed ``check_link_flags``."""
+    empty = bool(flags & AT_EMPTY_PATH) and not name
     if empty and not t.cred.capable(CAP_DAC_READ_SEARCH):
         raise Errno.ENOENT
-    old = lookup(t, old_dirfd, old_name, bool(flags & AT_SYMLINK_FOLLOW), empty)
+    return lookup(t, dirfd, name, bool(flags & AT_SYMLINK_FOLLOW), empty)
+
+
+def link(t: Thread, old: Path, new_dirfd: int, new_name: bytes) -> None:
+    """linkat(2)."""
     inode = old.dentry.inode
     walk = Walk(t, new_dirfd, new_name)
     slash = walk.to_parent()
@@ -200,12 +213,16 @@ def rmdir(t: Thread, dirfd: int, name: bytes) -> None:
     walk.dentry.inode.rmdir(t, walk.dentry, victim)
 
 
-def rename(t: Thread, old_dirfd: int, old_name: bytes, new_dirfd: int, new_name: bytes, flags: int = 0) -> None:
-    """renameat2(2)."""
+def check_rename_flags(flags: int) -> None:
+    """EINVAL for flags renameat2(2) does not know or that exclude each other."""
     if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT):
         raise Errno.EINVAL
     if flags & RENAME_EXCHANGE and flags & (RENAME_NOREPLACE | RENAME_WHITEOUT):
         raise Errno.EINVAL
+
+
+def rename(t: Thread, old_dirfd: int, old_name: bytes, new_dirfd: int, new_name: bytes, flags: int = 0) -> None:
+    """renameat2(2); ``flags`` passed ``check_rename_flags``."""
     source = Walk(t, old_dirfd, old_name)
     old_slash = source.to_parent()
     target = Walk(t, new_dirfd, new_name)

@@ -26,6 +26,7 @@ LOCK_SH = 1
 LOCK_EX = 2
 LOCK_NB = 4
 LOCK_UN = 8
+LOCK_MAND = 32
 
 OFFSET_MAX = (1 << 63) - 1
 

@@ -22,12 +22,16 @@ MFD_NOEXEC_SEAL = 0x8
 MFD_EXEC = 0x10
 
 
-def make_memfd(t: Thread, name: bytes, flags: int) -> RegularFile:
-    """Return a new memory file, open for reading and writing.  EINVAL for unknown flags; there are no huge pages."""
+def check_memfd_flags(flags: int) -> None:
+    """EINVAL for flags memfd_create(2) does not know or that exclude each other; there are no huge pages."""
     if flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC):
         raise Errno.EINVAL
     if flags & MFD_EXEC and flags & MFD_NOEXEC_SEAL:
         raise Errno.EINVAL
+
+
+def make_memfd(t: Thread, name: bytes, flags: int) -> RegularFile:
+    """Return a new memory file, open for reading and writing; ``flags`` passed ``check_memfd_flags``."""
     vfs = t.kernel.vfs
     mount = vfs.hidden_mount
     fs = mount.fs

@@ -188,10 +188,14 @@ def _move(t: Thread, source: bytes, where: Path) -> None:
     _attach(t, mount, where)
 
 
-def do_umount(t: Thread, target: bytes, flags: int) -> None:
-    """umount2(2).  EINVAL (no mount point), EBUSY, EPERM, EAGAIN (MNT_EXPIRE)."""
+def check_umount_flags(flags: int) -> None:
+    """EINVAL for flags umount2(2) does not know."""
     if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
         raise Errno.EINVAL
+
+
+def do_umount(t: Thread, target: bytes, flags: int) -> None:
+    """umount2(2); ``flags`` passed ``check_umount_flags``.  EINVAL (no mount point), EBUSY, EPERM, EAGAIN (MNT_EXPIRE)."""
     where = lookup(t, AT_FDCWD, target, not flags & UMOUNT_NOFOLLOW)
     mount = where.mount
     if where.dentry is not mount.root or not t.nsproxy.mnt.contains(mount):
