@@ -1,0 +1,164 @@
+"""What fork, exit and wait cost does not depend on who else is there (the spirit of waitpid being O(1) since Linux 5.13).
+
+Cost is the number of Python functions called and of tasks looked at, so the tests are exact and the same on every machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from core_world import World, wait
+
+from kernel import wait as kernel_wait
+from kernel.clone import CloneArgs, kernel_clone
+from kernel.exit import do_exit
+from kernel.pid import ns_of
+from kernel.semantics import Semantics
+from kernel.signal import SIGCHLD
+from kernel.task import EXIT_ZOMBIE, Thread
+from kernel.wait import WNOHANG, Report, WaitOptions, parse_wait4
+
+MODELS = pytest.mark.parametrize("model", ["leaderless", "linux"])
+
+
+def fork(world: World, parent: Thread) -> Thread:
+    """Let ``parent`` fork; return the child."""
+    number = world.do(parent, lambda t: kernel_clone(t, CloneArgs(0, SIGCHLD)))
+    assert isinstance(number, int)
+    child = ns_of(parent).find_thread(number)
+    assert child is not None
+    return child
+
+
+def leave(world: World, t: Thread) -> None:
+    """Let ``t`` exit."""
+    world.do(t, lambda t: do_exit(t, 0))
+
+
+def wait_for(world: World, parent: Thread, number: int, flags: int = 0) -> Any:
+    """Let ``parent`` wait for the child ``number``."""
+    found: list[object] = []
+
+    def call(t: Thread) -> int:
+        found.append(wait(world, lambda t: parse_wait4(t, number, flags))(t))
+        return 0
+
+    world.do(parent, call)
+    return found[0]
+
+
+def operations(act: Callable[[], object]) -> int:
+    """Return how many Python and C functions ``act`` calls."""
+    count = 0
+
+    def profile(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        if event in ("call", "c_call"):
+            count += 1
+
+    sys.setprofile(profile)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@MODELS
+def test_waiting_for_one_of_3000_children_looks_at_one_task(model: str) -> None:
+    with World(Semantics.named(model), max_procs=4000) as world:
+        parent = world.spawn()
+        children = [fork(world, parent) for _ in range(3000)]
+        seen: list[Thread] = []
+        targets = kernel_wait._targets
+
+        def spy(t: Thread, options: WaitOptions) -> Any:
+            for target, as_tracee in targets(t, options):
+                seen.append(target)
+                yield target, as_tracee
+
+        with patch("kernel.wait._targets", spy):
+            assert wait_for(world, parent, children[1700].tid, WNOHANG) == 0
+            assert seen == [children[1700]]
+            leave(world, children[2999])
+            seen.clear()
+            assert isinstance(wait_for(world, parent, children[2999].tid, WNOHANG), Report)
+            assert seen == [children[2999]]
+            seen.clear()
+            assert wait_for(world, parent, -1, WNOHANG) == 0
+            assert len(seen) == 2999, "the spy sees what a wait for any child looks at"
+
+
+@MODELS
+def test_the_death_of_one_child_does_not_wake_who_waits_for_another(model: str) -> None:
+    with World(Semantics.named(model)) as world:
+        parent = world.spawn()
+        first, second = fork(world, parent), fork(world, parent)
+        world.do(parent, wait(world, lambda t: parse_wait4(t, first.tid, 0)))
+        assert parent in world.sleeping
+        switches = parent.times.nvcsw
+        parent.work = 0
+        leave(world, second)
+        world.settle()
+        assert parent in world.sleeping
+        # SIGCHLD, which the parent does not catch, is ignored when it is generated: nothing woke it at all.
+        assert parent.times.nvcsw == switches
+
+
+def cycle_cost(model: str, others: Callable[[World, Thread], object]) -> list[int]:
+    """Return what three cycles of fork, exit and wait cost a process beside ``others(world, it)``."""
+    with World(Semantics.named(model), max_procs=4000) as world:
+        parent = world.spawn()
+        others(world, parent)
+
+        def cycle() -> None:
+            child = fork(world, parent)
+            leave(world, child)
+            assert isinstance(wait_for(world, parent, child.tid), Report)
+
+        fork(world, parent)  # one child that stays, so that every cycle starts alike
+        cycle()
+        state: Any = parent.cpu
+        costs = []
+        for _ in range(3):
+            state.program.clear()
+            state.rip = 0
+            costs.append(operations(cycle))
+        return costs
+
+
+def _strangers(world: World, parent: Thread) -> None:
+    for _ in range(1000):
+        world.spawn()
+
+
+def _siblings(world: World, parent: Thread) -> None:
+    for _ in range(1000):
+        fork(world, parent)
+
+
+def _zombies(world: World, parent: Thread) -> None:
+    for _ in range(1000):
+        leave(world, fork(world, parent))
+    assert sum(t.exit_state == EXIT_ZOMBIE for t in world.threads()) == 1000
+
+
+def _past(world: World, parent: Thread) -> None:
+    for _ in range(1000):
+        child = fork(world, parent)
+        leave(world, child)
+        wait_for(world, parent, child.tid)
+
+
+def _nobody(world: World, parent: Thread) -> None:
+    pass
+
+
+@MODELS
+@pytest.mark.parametrize("others", [_strangers, _siblings, _zombies, _past])
+def test_a_cycle_of_fork_exit_wait_costs_the_same_beside_a_thousand_others(model: str, others: Any) -> None:
+    assert cycle_cost(model, others) == cycle_cost(model, _nobody)
