@@ -40,7 +40,7 @@ static int debugger(void)
     seize(pid, 0);
     stop_it(pid);
     MUST(kill(pid, SIGCONT));
-    within(LIMIT_MS, sigchld_count);
+    within(QUIET_MS, sigchld_count);
     say_sigchlds("sigchld-continue", 1);
     return 0;
 }

@@ -21,7 +21,13 @@ static void scenario(void)
     static pid_t others[200];
     say("alone", "%d", rounds());
     for (int i = 0; i < 200; i++)
-        others[i] = FORK(await(0));
+        others[i] = FORK({
+            post(1);
+            await(0);
+        });
+    await_count(1, 200);
+    await_process(others[199], "S");
+    say("others-made", "200");
     say("with-others", "%d", rounds());
     post(0);
     int good = 0;
