@@ -92,10 +92,10 @@ def notify_parent(t: Thread, as_process: bool) -> bool:
     """
     process = t.process
     parent = t.real_parent if as_process else t.parent
-    if parent is None:
-        return True
     if as_process:
         process.pidfd_wait.wake_all()
+    if parent is None:
+        return True
     signal = effective_exit_signal(t) if as_process else SIGCHLD
     status = process_status(process, t)
     code, value = exit_siginfo(status)
