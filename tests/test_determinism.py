@@ -19,6 +19,7 @@ import pytest
 
 import tgid
 from guest import build
+from kernel.kernel import Watch
 from kernel.task import Thread
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +54,7 @@ print(subprocess.run([sys.executable, "-c", "import os; print(os.getppid(), os.u
 """
 
 
-class Recorder:
+class Recorder(Watch):
     """Writes down every event with its time.  What is kept is a digest and the last few lines, for a look at a difference."""
 
     def __init__(self) -> None:

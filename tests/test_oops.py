@@ -52,7 +52,9 @@ def test_an_oops_kills_the_process_and_is_told(program: str, call: Callable[...,
     result = run(program, 1, call)  # musl's stdio uses writev, others write: both
     result = run(program, 20, call) if result.status == 0 else result
     assert result.status == 128 + SIGKILL
-    assert len(result.log) == 1 and result.log[0].startswith("kernel oops in write") and "a defect" in result.log[0]
+    assert len(result.log) == 1
+    assert result.log[0].startswith("kernel oops in write")
+    assert "a defect" in result.log[0]
 
 
 def test_with_debug_the_error_itself_is_seen(program: str) -> None:
