@@ -30,7 +30,6 @@ from kernel.task import (
     EXIT_TRACED,
     EXIT_TRACEE,
     EXIT_ZOMBIE,
-    RUNNING,
     STOPPED,
     TRACED,
     WORK_SIGNAL,
@@ -107,9 +106,9 @@ def check_process(world: World, process: Process) -> None:
             assert not process.rep.exiting, "I1"
             corpse = process.wait_task
             if corpse.exiting:
-                own = corpse.pid is process.tgid_pid
-                assert own, "I2"
-                # Its tracer may have reaped it or gone since; it keeps its place.
+                assert corpse.pid is process.tgid_pid, "I2"
+                assert corpse.ptrace, "I2"
+                assert not reparented(corpse), "I2"
         elif rules.living_threads_only:
             assert not process.rep.exiting, "I1"
     elif not process.group_exit:
@@ -132,9 +131,6 @@ def check_process(world: World, process: Process) -> None:
             assert process.stop_stopped or process.group_stop_count, f"{t} is stopped and nothing would continue it"
     shared = process.shared_pending.mask
     for t in living:
-        if process.stop_stopped and t.block is None and t.state is RUNNING:
-            # (new threads and those whose tracer resumed them take part later)
-            pass
         takes = shared & ~t.blocked
         if takes and t.block is not None and t.state not in (STOPPED, TRACED):
             assert any(
@@ -154,7 +150,7 @@ def check_process(world: World, process: Process) -> None:
         assert process in world.notified, f"{process} can be reaped and nobody was told"
         assert parent is not None
         if not parent.exiting:
-            assert told is parent.process, f"{process} can be reaped, {told} was told, {parent.process} is its parent"
+            assert told is parent.process, f"{process} can be reaped, but {told} was told"
     assert process not in world.reaped, f"{process} was waited for and is still here"
 
 
@@ -182,7 +178,8 @@ def check_thread(world: World, t: Thread) -> None:
         assert not t.pending.mask & ~KERNEL_ONLY_MASK, "I4"
         assert not t.pending.queue, "I4"
         assert not t.jobctl & JOBCTL_PENDING_MASK, f"{t} is dead and has yet to stop"
-    elif (t.pending.mask & ~t.blocked) or t.jobctl & JOBCTL_PENDING_MASK:
+    elif ((t.pending.mask & ~t.blocked) or t.jobctl & JOBCTL_PENDING_MASK) and (t.block is not None or t.kstack is None):
+        # (One that was woken inside the kernel looks at its signals before it leaves.)
         assert t.work & WORK_SIGNAL or t.state in (STOPPED, TRACED), f"{t} does not know of its signal"
     state = t.exit_state
     assert state in (EXIT_NONE, EXIT_ZOMBIE, EXIT_TRACEE), f"{t} is in state {state} between two slices"

@@ -236,11 +236,11 @@ class World:
         self.kernel = kernel = Kernel(options, processor, frames, self.clock, self.log.append, debug=True)
         kernel.sched = Scheduler(kernel, 1)
         kernel.call_names = {}
-        kernel.console = SimpleNamespace(attached=False, pending=False, poll=lambda timeout: False)  # type: ignore[assignment]
+        kernel.console = SimpleNamespace(attached=False, pending=False, poll=lambda timeout: False)
         kernel.calls = [self._no_call] * 512
         kernel.calls[CALL] = self._call
         kernel.calls[SIGRETURN] = lambda t, *args: sigframe.sigreturn(t)
-        kernel.loader = SimpleNamespace(prepare=lambda *args: _Program())  # type: ignore[assignment]
+        kernel.loader = SimpleNamespace(prepare=lambda *args: _Program())
         self.ns = kernel.root_pid_ns
         self.namespaces = [self.ns]
         self.reaped: dict[Process, None] = {}

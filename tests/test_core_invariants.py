@@ -57,7 +57,19 @@ from kernel.signal import (
 )
 from kernel.signal_pending import set_current_blocked
 from kernel.task import TRACED, Thread
-from kernel.wait import WALL, WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOTHREAD, WNOWAIT, WSTOPPED, WUNTRACED, parse_wait4, parse_waitid
+from kernel.wait import (
+    WALL,
+    WCLONE,
+    WCONTINUED,
+    WEXITED,
+    WNOHANG,
+    WNOTHREAD,
+    WNOWAIT,
+    WSTOPPED,
+    WUNTRACED,
+    parse_wait4,
+    parse_waitid,
+)
 from syscalls import prctl
 
 EXTRA = int(os.environ.get("TGID_CORE_HISTORIES", "0"))
@@ -74,7 +86,9 @@ FORKS = st.sampled_from(
     ]
 )  # fmt: skip
 THREAD = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES
-WAIT4 = st.sampled_from([0, 0, WNOHANG, WALL, WALL | WNOHANG, WUNTRACED, WCONTINUED, WUNTRACED | WCONTINUED | WNOHANG, WCLONE, WNOTHREAD])
+WAIT4 = st.sampled_from(
+    [0, 0, WNOHANG, WALL, WALL | WNOHANG, WUNTRACED, WCONTINUED, WUNTRACED | WCONTINUED | WNOHANG, WCLONE, WNOTHREAD]
+)
 WAITID = st.sampled_from(
     [
         WEXITED, WEXITED | WNOWAIT, WEXITED | WNOHANG, WSTOPPED, WSTOPPED | WNOHANG, WCONTINUED, WCONTINUED | WNOHANG | WNOWAIT,
@@ -200,7 +214,12 @@ class History(RuleBasedStateMachine):
             self._run(target, slices)
         self.steps[0] += 1
 
-    @rule(who=WHO, signo=st.sampled_from([SIGTERM, SIGUSR1, SIGCONT, SIGTSTP, SIGHUP, 34]), handler=st.sampled_from([SIG_DFL, SIG_IGN, HANDLER]), slices=SLICES)
+    @rule(
+        who=WHO,
+        signo=st.sampled_from([SIGTERM, SIGUSR1, SIGCONT, SIGTSTP, SIGHUP, 34]),
+        handler=st.sampled_from([SIG_DFL, SIG_IGN, HANDLER]),
+        slices=SLICES,
+    )
     def action(self, who: int, signo: int, handler: int, slices: int) -> None:
         self._give(who, set_action(signo, SigAction(handler, SA_RESTORER, HANDLER)), slices)
 
@@ -208,8 +227,8 @@ class History(RuleBasedStateMachine):
         who=WHO,
         action=st.sampled_from(
             [
-                SigAction(SIG_IGN), SigAction(SIG_DFL), SigAction(SIG_DFL, SA_NOCLDWAIT), SigAction(HANDLER, SA_RESTORER, HANDLER),
-                SigAction(HANDLER, SA_RESTORER | SA_NOCLDSTOP | SA_NOCLDWAIT, HANDLER),
+                SigAction(SIG_IGN), SigAction(SIG_DFL), SigAction(SIG_DFL, SA_NOCLDWAIT),
+                SigAction(HANDLER, SA_RESTORER, HANDLER), SigAction(HANDLER, SA_RESTORER | SA_NOCLDSTOP | SA_NOCLDWAIT, HANDLER),
             ]
         ),
         slices=SLICES,
