@@ -70,6 +70,8 @@ TRACE_STEP: Final = 4
 """PTRACE_SINGLESTEP (TIF_SINGLESTEP): a trap after each instruction, and one at the end of a system call."""
 TRACE_FORCED_TF: Final = 8
 """The trap flag is the debugger's, not the program's own (TIF_FORCED_TF): PTRACE_GETREGS does not show it."""
+TRACE_CHANGED: Final = 16
+"""The tracer has written registers since the system call was entered: number and arguments are to be read anew."""
 EFLAGS_TF: Final = 0x100
 
 

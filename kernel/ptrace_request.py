@@ -18,7 +18,7 @@ from kernel.pid import ns_of
 from kernel.ptrace import EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP, O_MASK, PT_OPT_SHIFT, PT_SEIZED
 from kernel.ptrace_attach import check_options
 from kernel.ptrace_stop import MESSAGE_SYSCALL_ENTRY, MESSAGE_SYSCALL_EXIT
-from kernel.ptrace_user import get_regs, syscall_registers
+from kernel.ptrace_user import syscall_registers
 from kernel.signal import KERNEL_ONLY_MASK, NSIG, SIGKILL, SIGTRAP, SigInfo
 from kernel.signal_pending import (
     JOBCTL_LISTENING,
@@ -200,21 +200,22 @@ def rseq_configuration(target: Thread) -> bytes:
 # -- system calls -----------------------------------------------------------------------------------------------------
 def syscall_info(target: Thread) -> bytes:
     """PTRACE_GET_SYSCALL_INFO: ``struct ptrace_syscall_info`` as far as it is filled."""
-    regs = get_regs(target)
+    cpu = target.cpu
     info = target.last_siginfo
     code = info.code if info is not None else 0
     op, tail = INFO_NONE, b""
     if code == SIGTRAP | 0x80 and target.ptrace_message == MESSAGE_SYSCALL_ENTRY:
         op, tail = INFO_ENTRY, _call(target)
     elif code == SIGTRAP | 0x80 and target.ptrace_message == MESSAGE_SYSCALL_EXIT:
-        failed = regs.rax > (1 << 64) - 1 - _ERRNO_MAX
-        value = regs.rax - (1 << 64) if regs.rax >> 63 else regs.rax
+        result = cpu.rax
+        failed = result > (1 << 64) - 1 - _ERRNO_MAX
+        value = result - (1 << 64) if result >> 63 else result
         op, tail = INFO_EXIT, _EXIT.pack(value, failed)
     elif code == SIGTRAP | EVENT_SECCOMP << 8:
         op, tail = INFO_SECCOMP, _call(target) + (target.ptrace_message & 0xFFFFFFFF).to_bytes(4, "little")
-    return _SYSCALL_INFO.pack(op, 0, AUDIT_ARCH_X86_64, regs.rip, regs.rsp) + tail
+    return _SYSCALL_INFO.pack(op, 0, AUDIT_ARCH_X86_64, cpu.rip, cpu.rsp) + tail
 
 
 def _call(target: Thread) -> bytes:
-    number, *args = syscall_registers(target)
-    return _ENTRY.pack(target.syscall_nr & ((1 << 64) - 1) if target.syscall_nr < 0 else number, *args)
+    args = syscall_registers(target) if target.trace_flags & ptrace.TRACE_CHANGED else target.syscall_args
+    return _ENTRY.pack(target.syscall_nr & (1 << 64) - 1, *args[1:])

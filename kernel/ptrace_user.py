@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
 from kernel.hardware import USER_TOP, Regs
-from kernel.ptrace import EFLAGS_TF, TRACE_FORCED_TF, set_trace_flags
+from kernel.ptrace import EFLAGS_TF, TRACE_CHANGED, TRACE_FORCED_TF, set_trace_flags
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -61,6 +61,7 @@ def set_regs(t: Thread, regs: Regs) -> None:
     elif t.trace_flags & TRACE_FORCED_TF:
         eflags |= EFLAGS_TF
     t.cpu.set_regs(regs._replace(eflags=eflags))
+    t.trace_flags |= TRACE_CHANGED
     number = regs.orig_rax
     t.syscall_nr = number - (1 << 64) if number >> 63 else number
 

@@ -20,7 +20,7 @@ from kernel.cpu_timers import check_cpu_timers
 from kernel.errno import Errno
 from kernel.exit import TaskDead, oops
 from kernel.hardware import OutOfFrames, Trap
-from kernel.ptrace import TRACE_EMU, TRACE_SYSCALL
+from kernel.ptrace import TRACE_CHANGED, TRACE_EMU, TRACE_SYSCALL
 from kernel.ptrace_stop import report_syscall_entry, report_syscall_exit
 from kernel.ptrace_user import syscall_registers
 from kernel.signal_deliver import exit_to_user_mode
@@ -319,12 +319,14 @@ def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ..
     execute = True
     if t.trace_flags & (TRACE_SYSCALL | TRACE_EMU):
         t.cpu.rax = _ENOSYS
+        t.trace_flags &= ~TRACE_CHANGED
         execute = yield from report_syscall_entry(t)
-        # The tracer may have changed everything: number, arguments, and the result of a call that is not made.
-        args = syscall_registers(t)
-        number = args[0]
-        t.syscall_args = args
-        execute = execute and number != _NO_CALL
+        if t.trace_flags & TRACE_CHANGED:
+            # Everything may be another: number, arguments, and the result of a call that is not made.
+            args = syscall_registers(t)
+            number = args[0]
+            t.syscall_args = args
+            execute = execute and number != _NO_CALL
     elif t.ptrace:
         t.cpu.rax = _ENOSYS
     watch = kernel.watch

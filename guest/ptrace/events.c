@@ -104,10 +104,10 @@ static void do_vfork(void)
 
 static void do_clone(void)
 {
+    handle(SIGUSR1, SIG_IGN, 0);
     pid_t pid = syscall(SYS_clone, SIGUSR1, 0, 0, 0, 0);
     if (pid == 0)
         _exit(4);
-    handle(SIGUSR1, SIG_IGN, 0);
     int status = 0;
     waitpid(pid, &status, __WALL);
     _exit(WEXITSTATUS(status));
