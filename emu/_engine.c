@@ -26,7 +26,7 @@ enum { TRAP_NONE = -1, TRAP_SYSCALL, TRAP_BUDGET, TRAP_PAGE_FAULT, TRAP_EXCEPTIO
 enum { R_RAX = 35, R_RCX = 38, R_RDI = 39, R_RDX = 40, R_RIP = 41, R_RSI = 43, R_CR2 = 52, R_CR3 = 53, R_R8 = 106,
        R_R9 = 107, R_R10 = 108, R_R11 = 109, R_RFLAGS = 253 };
 enum { ERR_OK = 0, ERR_INSN_INVALID = 10, ERR_RESOURCE = 20 };
-enum { HOOK_INTR = 1, HOOK_INSN = 2, HOOK_BLOCK = 8, INS_SYSCALL = 699, INS_SYSENTER = 700 };
+enum { HOOK_INTR = 1, HOOK_INSN = 2, HOOK_BLOCK = 8, INS_IN = 218, INS_OUT = 500, INS_SYSCALL = 699, INS_SYSENTER = 700 };
 
 typedef struct {
     PyObject_HEAD
@@ -43,7 +43,7 @@ typedef struct {
     char *scratch;
     long long left, blocks;
     unsigned long long fault_address;
-    int trap, vector, error_code, sysenter;
+    int trap, vector, error_code, sysenter, port;
     volatile int attention;
     PyObject *syscall;
 } Core;
@@ -67,6 +67,35 @@ static void on_sysenter(void *uc, Core *core)
     core->trap = TRAP_EXCEPTION;
     core->sysenter = 1;
     core->emu_stop(uc);
+}
+
+/* The engine does not ask whether a program may use I/O ports.  It cannot be left in the middle of a block either: the state
+ * at the instruction is kept, and without a page table nothing behind it reaches memory. */
+static void refuse_port(void *uc, Core *core)
+{
+    uint64_t nothing = 0;
+    if (!core->port) {
+        core->context_save(uc, core->scratch);
+        core->reg_write(uc, R_CR3, &nothing);
+        core->port = 1;
+    }
+    core->emu_stop(uc);
+}
+
+static uint32_t on_in(void *uc, uint32_t port, int size, Core *core)
+{
+    (void)port;
+    (void)size;
+    refuse_port(uc, core);
+    return 0;
+}
+
+static void on_out(void *uc, uint32_t port, int size, uint32_t value, Core *core)
+{
+    (void)port;
+    (void)size;
+    (void)value;
+    refuse_port(uc, core);
 }
 
 static void on_interrupt(void *uc, uint32_t vector, Core *core)
@@ -243,11 +272,21 @@ static PyObject *core_run(Core *core, PyObject *argument)
             slice = CHUNK;
         core->left = slice;
         core->trap = TRAP_NONE;
-        core->sysenter = 0;
+        core->sysenter = core->port = 0;
         error = start_engine(core, read_register(core, R_RIP));
         executed += core->left < 0 ? slice : slice - core->left;
         core->blocks = executed;
         trap = core->trap;
+        if (core->port) { /* #GP at the instruction, whatever the rest of the block did */
+            uint64_t table;
+            core->context_restore(core->uc, core->scratch);
+            table = read_register(core, R_CR3);
+            core->reg_write(core->uc, R_CR3, &table);
+            core->vector = 13;
+            core->error_code = 0;
+            trap = TRAP_EXCEPTION;
+            break;
+        }
         if (trap == TRAP_SYSCALL) {
             if (finish_syscall(core) < 0)
                 return NULL;
@@ -440,10 +479,12 @@ static PyObject *core_hooks(Core *core, PyObject *unused)
 {
     unsigned long long data = (unsigned long long)(uintptr_t)core;
     (void)unused;
-    return Py_BuildValue("[(iiKK)(iiKK)(iiKK)(iiKK)]",
+    return Py_BuildValue("[(iiKK)(iiKK)(iiKK)(iiKK)(iiKK)(iiKK)]",
                          HOOK_BLOCK, 0, (unsigned long long)(uintptr_t)on_block, data,
                          HOOK_INSN, INS_SYSCALL, (unsigned long long)(uintptr_t)on_syscall, data,
                          HOOK_INSN, INS_SYSENTER, (unsigned long long)(uintptr_t)on_sysenter, data,
+                         HOOK_INSN, INS_IN, (unsigned long long)(uintptr_t)on_in, data,
+                         HOOK_INSN, INS_OUT, (unsigned long long)(uintptr_t)on_out, data,
                          HOOK_INTR, 0, (unsigned long long)(uintptr_t)on_interrupt, data);
 }
 

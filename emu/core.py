@@ -84,7 +84,7 @@ class PythonCore:
     """The run loop over ctypes."""
 
     __slots__ = ("_attention", "_calls", "_countdown", "_error_code_at", "_hooks", "_is_int_at", "_keep", "_library",
-                 "_old_exception", "_scratch", "_sysenters", "_uc", "_value", "_value_at", "_vectors", "blocks",
+                 "_old_exception", "_ports", "_scratch", "_sysenters", "_uc", "_value", "_value_at", "_vectors", "blocks",
                  "error_code", "fault_address", "syscall", "vector")
 
     def __init__(self, library: Any, uc: int, template: bytes, old_exception: int, error_code: int, is_int: int) -> None:
@@ -107,6 +107,7 @@ class PythonCore:
         """The one element is advanced at every block."""
         self._calls: list[int] = []
         self._sysenters: list[int] = []
+        self._ports: list[int] = []
         self._vectors: list[int] = []
         """What the hooks saw: engine handles for instructions, vectors for exceptions."""
         pointer = ctypes.c_void_p
@@ -115,18 +116,30 @@ class PythonCore:
         two_arguments = ctypes.PYFUNCTYPE(None, pointer, ctypes.c_uint32)
         advance = map(next, map(self._countdown.__getitem__, repeat(0)))
         self._keep = (ctypes.PYFUNCTYPE(None)(advance.__next__), one_argument(self._calls.append),
-                      one_argument(self._sysenters.append), two_arguments(self._vectors.insert))
-        block, call, sysenter, vector = (ctypes.cast(function, pointer).value or 0 for function in self._keep)
+                      one_argument(self._sysenters.append), two_arguments(self._vectors.insert),
+                      ctypes.PYFUNCTYPE(ctypes.c_uint32, pointer, ctypes.c_uint32, ctypes.c_int)(self._refuse_port))
+        block, call, sysenter, vector, port = (ctypes.cast(function, pointer).value or 0 for function in self._keep)
         stop = ctypes.cast(library.uc_emu_stop, pointer).value or 0
         self._hooks = [
             (abi.UC_HOOK_BLOCK, 0, block, 0),
             (abi.UC_HOOK_INSN, abi.UC_X86_INS_SYSCALL, call, 0), (abi.UC_HOOK_INSN, abi.UC_X86_INS_SYSCALL, stop, 0),
             (abi.UC_HOOK_INSN, abi.UC_X86_INS_SYSENTER, sysenter, 0), (abi.UC_HOOK_INSN, abi.UC_X86_INS_SYSENTER, stop, 0),
+            (abi.UC_HOOK_INSN, abi.UC_X86_INS_IN, port, 0), (abi.UC_HOOK_INSN, abi.UC_X86_INS_OUT, port, 0),
             (abi.UC_HOOK_INTR, 0, vector, 0), (abi.UC_HOOK_INTR, 0, stop, 0),
         ]
 
     def hooks(self) -> list[tuple[int, int, int, int]]:
         return self._hooks
+
+    def _refuse_port(self, uc: int, port: int, size: int) -> int:
+        """The engine does not ask whether a program may use I/O ports.  It cannot be left in the middle of a block either:
+        the state at the instruction is kept, and without a page table nothing behind it reaches memory."""
+        if not self._ports:
+            self.save(self._scratch)
+            self.set(abi.REG_CR3, 0)
+            self._ports.append(port)
+        self._library.uc_emu_stop(uc)
+        return 0
 
     def run(self, budget: int, /) -> int:
         executed = 0
@@ -143,9 +156,16 @@ class PythonCore:
             calls.clear()
             sysenters.clear()
             vectors.clear()
+            self._ports.clear()
             error = self._library.uc_emu_start(self._uc, self.get(abi.REG_RIP), 0, 0, 0)
             executed += chunk - length_hint(allowed)
             self.blocks = executed
+            if self._ports:  # #GP at the instruction, whatever the rest of the block did
+                self.restore(self._scratch)
+                self.set(abi.REG_CR3, self.get(abi.REG_CR3))
+                self.vector = 13
+                self.error_code = 0
+                return Trap.EXCEPTION.value
             if calls:  # with TF set a step is reported right behind it as well: the call comes first
                 self._finish_syscall()
                 return Trap.SYSCALL.value

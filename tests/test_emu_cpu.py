@@ -104,6 +104,8 @@ def test_a_thousand_faults_in_a_row(world: World) -> None:
     ("0f 22 c0", 13, 0),  # mov cr0, rax
     ("cd 0e", 13, 0),  # int 14: a gate that is closed for programs, not a page fault
     ("cd 21", 13, 0),
+    ("90 ec", 13, 1),  # in al, dx
+    ("e7 80 a3 00 00 00 00 00 00 00 00", 13, 0),  # out 0x80, eax; what stands behind it does nothing
     ("48 b8 00 00 00 00 00 00 00 80 48 8b 00", 13, 10),  # non-canonical address
 ])
 def test_exceptions(world: World, text: str, vector: int, offset: int) -> None:

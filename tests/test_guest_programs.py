@@ -12,7 +12,6 @@ from guest.native import Outcome, run_program, skip_reason
 
 LIMITS_OF_THE_ENGINE = {
     "double_mapped_code": "Unicorn does not see that a store through another mapping changes translated code",
-    "port_io": "Unicorn does not check I/O permissions",
     "x87_invalid": "Unicorn's x87 does not raise the invalid-operation exception",
 }
 """What the machine is known not to do as Linux on a real processor does; each is expected to fail until the engine does it."""

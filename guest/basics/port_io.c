@@ -21,6 +21,8 @@ static void on_trap(int number, siginfo_t *info, void *context)
                      ::: "r12", "r13", "rax", "rbx", "rcx", "rdx", "memory", "cc");            \
     } while (0)
 
+__attribute__((used)) static volatile int behind;
+
 int main(void)
 {
     int numbers[] = {SIGTRAP, SIGILL, SIGFPE, SIGSEGV, SIGBUS};
@@ -29,5 +31,7 @@ int main(void)
     EXPERIMENT("in", "inb $0x80, %%al");
     EXPERIMENT("out", "outb %%al, $0x80");
     EXPERIMENT("in from dx", "inl %%dx, %%eax");
+    EXPERIMENT("store behind", "outb %%al, %%dx\n\tmovl $1, behind(%%rip)");
+    out("stored %d\n", behind);
     return wrong;
 }
