@@ -10,13 +10,14 @@ static int link_of_chain(void)
 {
     int number = shared->value[0]++;
     pid_t parent = getppid();
+    shared->value[10 + number] = getpid();
     MUST(prctl(PR_SET_PDEATHSIG, number % 2 ? SIGKILL : SIGTERM, 0, 0, 0));
     if (number && getppid() != parent)
         return 9;
     if (number < LINKS - 1) {
         char name[8];
         snprintf(name, sizeof name, "P%d", number + 1);
-        shared->value[10 + number + 1] = spawn(name, link_of_chain);
+        spawn(name, link_of_chain);
     } else {
         post(0);
     }
@@ -25,7 +26,7 @@ static int link_of_chain(void)
 
 static void scenario(void)
 {
-    shared->value[10] = spawn("P0", link_of_chain);
+    spawn("P0", link_of_chain);
     await(0);
     MUST(kill(shared->value[10], SIGINT));
     for (int i = 0; i < LINKS; i++) {
