@@ -41,6 +41,7 @@ from kernel.fs.regular import RegularFile
 from kernel.mm.vma import VM_MAYWRITE, VM_SHARED
 from kernel.pid import ns_of, tgid_in
 from kernel.rlimit import RLIMIT_NOFILE
+from kernel.signal import NSIG
 from syscalls.structs import Struct
 from syscalls.table import syscall
 from syscalls.types import Fd, custom, enum, flags
@@ -72,6 +73,8 @@ F_SETLK = 6
 F_SETLKW = 7
 F_SETOWN = 8
 F_GETOWN = 9
+F_SETSIG = 10
+F_GETSIG = 11
 F_SETOWN_EX = 15
 F_GETOWN_EX = 16
 F_OFD_GETLK = 36
@@ -173,7 +176,9 @@ def _get_lock(t: Thread, file: File, argument: int, ofd: bool) -> int:
     wanted = _request(t, file, argument, ofd)
     if wanted.kind == F_UNLCK and not ofd:
         raise Errno.EINVAL
-    found = file_locks(file, t.kernel.vfs.locks).conflict(wanted)
+    locks = file_locks(file, t.kernel.vfs.locks)
+    # F_UNLCK asks an OFD for its own locks (posix_test_lock_ofd, Linux 6.9).
+    found = locks.held_by(wanted) if wanted.kind == F_UNLCK else locks.conflict(wanted)
     mm = t.mm
     assert mm is not None
     if found is None:
@@ -243,6 +248,18 @@ def _setown(t: Thread, fd: int, file: File, argument: int) -> int:
 
 def _getown(t: Thread, fd: int, file: File, argument: int) -> int:
     return file.owner
+
+
+def _setsig(t: Thread, fd: int, file: File, argument: int) -> int:
+    signal = argument & (1 << 64) - 1
+    if signal > NSIG:
+        raise Errno.EINVAL
+    file.signal = signal
+    return 0
+
+
+def _getsig(t: Thread, fd: int, file: File, argument: int) -> int:
+    return file.signal
 
 
 def _setown_ex(t: Thread, fd: int, file: File, argument: int) -> int:
@@ -321,6 +338,8 @@ COMMANDS: dict[int, Command] = {
     F_GETOWN: _getown,
     F_SETOWN_EX: _setown_ex,
     F_GETOWN_EX: _getown_ex,
+    F_SETSIG: _setsig,
+    F_GETSIG: _getsig,
     F_GETLEASE: _getlease,
     F_GETPIPE_SZ: _getpipe_sz,
     F_SETPIPE_SZ: _setpipe_sz,

@@ -97,7 +97,7 @@ class File:
     Subclasses override what they support; the defaults give the errno Linux gives for a file without the operation.
     """
 
-    __slots__ = ("flags", "pos", "refs", "owner", "on_release")
+    __slots__ = ("flags", "pos", "refs", "owner", "signal", "on_release")
 
     READ_WCHAN = "read"
     WRITE_WCHAN = "write"
@@ -107,6 +107,7 @@ class File:
         self.pos = 0
         self.refs = 1
         self.owner = 0
+        self.signal = 0
         self.on_release: dict[Callable[[], None], None] | None = None
         """Called just before ``release``: an epoll instance drops its items (eventpoll_release)."""
 

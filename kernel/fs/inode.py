@@ -94,6 +94,9 @@ class FileSystem:
 
     root: Dentry
 
+    blksize: ClassVar[int] = 4096
+    """st_blksize of its files."""
+
     has_negative_names: ClassVar[bool] = True
     """Whether looking for a name that is not there finds its absence.  In procfs it is an error of the lookup, so that creating
     anything fails with ENOENT."""
@@ -194,7 +197,7 @@ class Inode:
     def stat(self, t: Thread | None = None) -> Stat:
         """Return the attributes."""
         return Stat(
-            self.fs.dev, self.ino, self.mode, self.nlink, self.uid, self.gid, self.rdev, self.size(), 4096, self.blocks(),
+            self.fs.dev, self.ino, self.mode, self.nlink, self.uid, self.gid, self.rdev, self.size(), self.fs.blksize, self.blocks(),
             self.atime, self.mtime, self.ctime, self.btime,
         )  # fmt: skip
 

@@ -101,6 +101,13 @@ class FileLocks:
                 return other
         return None
 
+    def held_by(self, wanted: RecordLock) -> RecordLock | None:
+        """Return the first lock the owner of ``wanted`` has in its range."""
+        for lock in self.records:
+            if lock.owner is wanted.owner and lock.start <= wanted.end and wanted.start <= lock.end:
+                return lock
+        return None
+
     def apply(self, lock: RecordLock) -> None:
         """Set (or with F_UNLCK clear) a range for its owner; own locks in the way are cut, equal neighbours merged."""
         kept: list[RecordLock] = []

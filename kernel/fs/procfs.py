@@ -47,6 +47,7 @@ class ProcFs(FileSystem):
 
     __slots__ = ("kernel", "ns", "_last_ino")
 
+    blksize = 1024
     has_negative_names = False
 
     def __init__(self, kernel: Kernel, ns: PidNamespace) -> None:
