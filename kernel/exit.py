@@ -268,15 +268,14 @@ def reparent(child: Process, old: Thread, new: Thread | None) -> None:
             )
             if old.kernel.semantics.pdeath_unchecked or _may_signal(old, thread):
                 send_signal(thread, info, group=True, force=True)
-    if new is None:
-        return
-    new.children[child] = None
-    if new.process is old.process:
-        return
+    if new is not None:
+        new.children[child] = None
+        if new.process is old.process:
+            return
     child.exit_signal = SIGCHLD
     corpse = child.wait_task
     if corpse.exit_state == EXIT_ZOMBIE and reapable(corpse) and _report_zombie(corpse):
-        release_task(corpse)
+        release_task(corpse)  # at once if nobody adopts it: the init of its namespace is dead
     else:
         kill_orphaned_pgrp(child, old)
 
