@@ -31,8 +31,8 @@ static void scenario(void)
     await_thread(pid, pid, "T");
     MUST(kill(pid, SIGCONT));
     MUST(kill(pid, SIGKILL));
-    await_process(pid, "Z");
+    WAITID("report", P_PID, pid, WEXITED | WSTOPPED | WCONTINUED | WNOWAIT);
     WAITID("stops", P_PID, pid, WSTOPPED | WNOHANG);
-    WAITID("end", P_PID, pid, WEXITED | WSTOPPED | WCONTINUED);
+    WAITID("end", P_PID, pid, WEXITED);
     post(1);
 }

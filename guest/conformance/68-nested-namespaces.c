@@ -9,6 +9,8 @@ static int level(void)
     int depth = ++shared->value[0];
     char key[32], numbers[64];
     snprintf(key, sizeof key, "depth-%d", depth);
+    if (depth > 1)
+        await(depth - 1);
     say(key, "pid %d ppid %d", getpid(), getppid());
     if (depth == 3) {
         post(0);
@@ -17,6 +19,7 @@ static int level(void)
     pid_t pid = spawn_init("inner", level);
     snprintf(numbers, sizeof numbers, "child-at-%d", depth);
     say(numbers, "%d", pid);
+    post(depth);
     say(depth == 1 ? "reaped-at-1" : "reaped-at-2", "%s", describe(reap(pid)));
     return 10 + depth;
 }
