@@ -264,6 +264,7 @@ class Guest:
         return dirops.readlink(self.t, AT_FDCWD, path)
 
     def mknod(self, path: bytes, mode: int) -> None:
+        dirops.check_mknod_mode(mode)
         dirops.mknod(self.t, AT_FDCWD, path, mode, 0)
 
     def chmod(self, path: bytes, mode: int) -> None:
