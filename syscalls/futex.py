@@ -8,10 +8,10 @@ from typing import Annotated
 from kernel import futex as plain
 from kernel import pi_futex
 from kernel.clocks import CLOCK_MONOTONIC, CLOCK_REALTIME
-from kernel.cred import CAP_SYS_PTRACE
 from kernel.errno import Errno
 from kernel.futex_table import FUTEX_BITSET_MATCH_ANY
 from kernel.pid import ns_of
+from kernel.ptrace_access import check_access
 from kernel.robust_list import ROBUST_LIST_HEAD_SIZE
 from kernel.task import Thread
 from kernel.timeout import Timeout
@@ -196,10 +196,7 @@ def get_robust_list(t: Thread, pid: Pid, head_ptr: PointerOut, length_ptr: SizeO
         target = ns_of(t).find_thread(pid)
         if target is None:
             raise Errno.ESRCH
-        if target.process is not t.process and not t.cred.capable(CAP_SYS_PTRACE):
-            mine, theirs = t.cred, target.cred
-            if {theirs.uid, theirs.euid, theirs.suid} != {mine.uid} or {theirs.gid, theirs.egid, theirs.sgid} != {mine.gid}:
-                raise Errno.EPERM
+        check_access(t, target)
     assert t.mm is not None
     assert target is not None
     t.mm.write_u64(length_ptr, ROBUST_LIST_HEAD_SIZE)

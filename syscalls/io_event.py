@@ -17,10 +17,11 @@ from kernel.errno import Errno
 from kernel.fs.eventfd import EventFd
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC, O_NONBLOCK
-from kernel.fs.pidfd import PIDFD_NONBLOCK, PIDFD_THREAD, PidFd, may_take_files, open_pidfd
+from kernel.fs.pidfd import PIDFD_NONBLOCK, PIDFD_THREAD, PidFd, open_pidfd
 from kernel.fs.signalfd import SignalFd
 from kernel.fs.timerfd import TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET, TimerFd
 from kernel.pid import ns_of
+from kernel.ptrace_access import check_access
 from syscalls.structs import ITIMERSPEC
 from syscalls.table import syscall
 from syscalls.types import Fd, Pid, Size, UInt, custom, enum, flags, in_struct, out_struct
@@ -163,6 +164,5 @@ def pidfd_getfd(t: Thread, pidfd: Fd, targetfd: Fd, flags: UInt) -> int:
     if process is None or not process.live:
         raise Errno.ESRCH
     target = process.rep
-    if not may_take_files(t, target):
-        raise Errno.EPERM
+    check_access(t, target)
     return install_fd(t, target.files.get(targetfd).hold(), O_CLOEXEC)

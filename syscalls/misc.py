@@ -6,11 +6,12 @@ from typing import Annotated
 
 from kernel import membarrier as barriers
 from kernel import rseq as restartable
-from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_BOOT, CAP_SYS_PTRACE, CAP_SYS_TTY_CONFIG, CAP_SYSLOG
+from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_BOOT, CAP_SYS_TTY_CONFIG, CAP_SYSLOG
 from kernel.errno import Errno
 from kernel.exit import do_exit
 from kernel.personality import QUERY
 from kernel.pid import PidNamespace, ns_of
+from kernel.ptrace_access import check_access
 from kernel.signal import SIGHUP, SIGINT, SIGKILL
 from kernel.signal_send import kernel_info, send_signal
 from kernel.task import Thread
@@ -113,10 +114,7 @@ def _inspectable(t: Thread, number: int) -> Thread:
     target = ns_of(t).find_thread(number)
     if target is None:
         raise Errno.ESRCH
-    if target.process is not t.process and not t.cred.capable(CAP_SYS_PTRACE):
-        mine, theirs = t.cred, target.cred
-        if {theirs.uid, theirs.euid, theirs.suid} != {mine.uid} or {theirs.gid, theirs.egid, theirs.sgid} != {mine.gid}:
-            raise Errno.EPERM
+    check_access(t, target)
     return target
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.cred import CAP_SYS_PTRACE
 from kernel.errno import Errno
 from kernel.fs.anon import AnonFile
 from kernel.fs.fdtable import install_fd
@@ -68,11 +67,3 @@ class PidFd(AnonFile):
 def open_pidfd(t: Thread, pid: Pid, flags: int = 0) -> int:
     """Return a new close-on-exec descriptor for ``pid``.  EMFILE."""
     return install_fd(t, PidFd(pid, flags), O_CLOEXEC)
-
-
-def may_take_files(t: Thread, target: Thread) -> bool:
-    """Tell whether ``t`` may reach into ``target`` as a debugger could (PTRACE_MODE_ATTACH_REALCREDS, ptrace(2))."""
-    if t.process is target.process or t.cred.capable(CAP_SYS_PTRACE):
-        return True
-    mine, other = t.cred, target.cred
-    return mine.uid == other.uid == other.euid == other.suid and mine.gid == other.gid == other.egid == other.sgid

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.clocks import NSEC_PER_TICK, CpuTimes, process_times
-from kernel.cred import CAP_SYS_PTRACE, CAP_SYS_RESOURCE
+from kernel.cred import CAP_SYS_RESOURCE
 from kernel.errno import Errno
 from kernel.mm import usage
+from kernel.ptrace_access import MODE_FSCREDS, may_access
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING
 from kernel.sched_params import SCHED_FIFO, SCHED_RR
 from kernel.signal import SIG_DFL, SIG_IGN
@@ -50,16 +51,7 @@ def task(target: Target) -> Thread:
 
 def may_read(t: Thread, target: Thread) -> bool:
     """Tell whether ``t`` may look into ``target`` (ptrace_may_access with PTRACE_MODE_READ_FSCREDS)."""
-    if t.process is target.process:
-        return True
-    mine, other = t.cred, target.cred
-    if mine.capable(CAP_SYS_PTRACE):
-        return True
-    same_uid = mine.fsuid == other.euid == other.suid == other.uid
-    same_gid = mine.fsgid == other.egid == other.sgid == other.gid
-    if not (same_uid and same_gid) or other.permitted & ~mine.permitted:
-        return False
-    return target.mm is None or target.mm.dumpable == 1
+    return may_access(t, target, MODE_FSCREDS)
 
 
 def state(t: Thread) -> str:
