@@ -197,8 +197,8 @@ class Inode:
     def stat(self, t: Thread | None = None) -> Stat:
         """Return the attributes."""
         return Stat(
-            self.fs.dev, self.ino, self.mode, self.nlink, self.uid, self.gid, self.rdev, self.size(), self.fs.blksize, self.blocks(),
-            self.atime, self.mtime, self.ctime, self.btime,
+            self.fs.dev, self.ino, self.mode, self.nlink, self.uid, self.gid, self.rdev, self.size(), self.fs.blksize,
+            self.blocks(), self.atime, self.mtime, self.ctime, self.btime,
         )  # fmt: skip
 
     def permission(self, t: Thread, mask: int) -> None:
