@@ -24,7 +24,7 @@ class Semantics:
     """Which model of process semantics a kernel follows: 12 rules, each a boolean."""
 
     pdeath_unchecked: bool = _rule(
-        "3", "forget_original_parent", (5,),
+        "3", "forget_original_parent", (5, 105),
         "a parent-death signal is sent without a permission check",
     )  # fmt: skip
     wclone_follows_exec: bool = _rule(
@@ -32,15 +32,15 @@ class Semantics:
         "after the parent has exec'ed, its clone children count as ordinary ones: wait() sees them without __WCLONE",
     )  # fmt: skip
     traced_first_exit: bool = _rule(
-        "15, 16", "exit_notify, wait_consider_task", (8, 9, 28),
+        "15, 16", "exit_notify, wait_consider_task", (8, 9, 28, 100),
         "a first thread traced from outside reports its own exit at once; one traced by its parent reports once, as the process",
     )  # fmt: skip
     wait_sees_group_stop: bool = _rule(
-        "18, 19", "wait_task_stopped", (19, 20, 21),
+        "18, 19", "wait_task_stopped", (19, 20, 21, 24),
         "a parent that traces its own child can wait for the stop of the whole process, and for a first thread that is gone",
     )  # fmt: skip
     tracer_may_ignore: bool = _rule(
-        "22", "do_notify_parent", (16, 18),
+        "22", "do_notify_parent", (16, 18, 107),
         "a tracer that ignores SIGCHLD lets go of dead tracees by itself",
     )  # fmt: skip
     stop_before_continue: bool = _rule(
@@ -52,7 +52,7 @@ class Semantics:
         "a tracing parent is always told of the stop of the process by the process id, once if that is the same event",
     )  # fmt: skip
     always_trapped: bool = _rule(
-        "25", "do_notify_parent_cldstop", (25,),
+        "25", "do_notify_parent_cldstop", (24, 25),
         "SIGCHLD to a tracer says CLD_TRAPPED for every ptrace stop, as waitid does",
     )  # fmt: skip
     zap_without_waiting: bool = _rule(
@@ -60,11 +60,11 @@ class Semantics:
         "the init of a pid namespace dies at once and is a zombie, not asleep in the kernel, while its namespace empties",
     )  # fmt: skip
     first_thread_released: bool = _rule(
-        "B3", "release_task", (1, 4, 13),
+        "B3", "release_task", (1, 4, 10, 11, 12, 13),
         "a first thread that exits before the others is released like any other thread",
     )  # fmt: skip
     living_threads_only: bool = _rule(
-        "B4, B5", "kill_pid_info, lock_task_sighand", (10, 11, 12, 44, 57),
+        "B4, B5", "kill_pid_info, lock_task_sighand", (4, 10, 11, 12, 44, 57),
         "signals, permission checks and pid look-ups reach a process through its living threads and its tgid only",
     )  # fmt: skip
     exec_waits_for_exit: bool = _rule(
