@@ -3,7 +3,7 @@
 A scenario is a program of ``guest/conformance`` that prints its observations one a line.  Next to it stands what it is
 expected to print, as text in blocks that apply in order: ``[both]`` to both models, ``[leaderless]`` and ``[linux]`` to
 one.  So the file reads like a diff between the models.  The host is the oracle: what it prints must be what is expected
-of ``linux``.  A program that cannot show its scenario on this host prints ``skip REASON`` and nothing else.
+of ``linux``.  A program that cannot show its scenario on this host begins with ``skip REASON``.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Run(NamedTuple):
     @property
     def skipped(self) -> str:
         """Why the program could not show its scenario, empty if it could."""
-        first, _, rest = self.text.partition("\n")
-        return first[5:] if first.startswith("skip ") and not rest else ""
+        first = self.text.partition("\n")[0]
+        return first[5:] if first.startswith("skip ") else ""
 
 
 class Column(NamedTuple):

@@ -1,6 +1,6 @@
 /*
  * 44-corpse-inert -- a traced thread that is dead and unreaped: it can be seen, but it takes no signals
- * guest: libc=musl
+ * guest: needs=root libc=musl
  */
 #include "scenario.h"
 
