@@ -74,7 +74,7 @@ def do_execve(
 
 
 def _de_thread(t: Thread) -> Blocking[None]:
-    """Become the only thread and take the tgid as tid (semantics section 2.8; ``de_thread``).
+    """Become the only thread and take the tgid as tid (``de_thread``).
 
     Raises EAGAIN if the process is already exiting or another thread execs.
     """
@@ -132,8 +132,22 @@ def _take_tgid(t: Thread, pid: Pid) -> None:
 
 
 def _siblings(t: Thread) -> str:
-    names = [f"{x.comm.decode(errors='replace')}[{x.tid}]" for x in t.process.threads if x is not t and not x.exit_state]
-    return "the exit of " + ", ".join(names)
+    """Say what an execve waits for: exits, and in mainline reaping, with who could reap and what that one does."""
+    waits = []
+    for other in t.process.threads:
+        name = f"{other.comm.decode(errors='replace')}[{other.tid}]"
+        if other is t:
+            continue
+        if not other.exit_state:
+            waits.append(f"the exit of {name}")
+        elif other.ptrace and other.parent is not None and not t.kernel.semantics.exec_waits_for_exit:
+            tracer = other.parent
+            doing = f"in {tracer.block.what}" if tracer.block is not None else "running"
+            waits.append(
+                f"the reaping of the traced thread {name}, which only its tracer "
+                f"{tracer.comm.decode(errors='replace')}[{tracer.tid}] can do ({doing}; rule exec_waits_for_exit=off)"
+            )
+    return ", ".join(waits) or "nothing"
 
 
 def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, path: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import tgid
 from guest import build
 from kernel.semantics import Semantics, rules
 from tgid.cli import main
@@ -70,3 +71,15 @@ def test_the_models_differ_in_every_rule_and_nothing_else() -> None:
         assert getattr(theirs, rule.name) is False
         theirs = theirs.with_rule(f"{rule.name}=on")
     assert theirs == ours
+
+
+def test_a_deadlock_names_the_rule() -> None:
+    """Scenario 14 with a tracer that attaches once more: mainline's wait graph says who waits for whom, and by which rule."""
+    path = program("exec_deadlock")
+    free = tgid.run([path])
+    assert (free.status, free.stdout) == (0, b"attached or refused, not asleep\nexited 6\n")
+    stuck = tgid.run([path], semantics="linux")
+    assert stuck.status == 125
+    graph = "\n".join(stuck.log)
+    assert "in execve, waits in de_thread; could be woken by the reaping of the traced thread exec_deadlock[5]" in graph
+    assert "only its tracer exec_deadlock[3] can do (in ptrace_attach; rule exec_waits_for_exit=off)" in graph
