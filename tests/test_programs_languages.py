@@ -106,13 +106,14 @@ def compare(argv: list[str], **options: Any) -> None:
 
 @pytest.mark.skipif(not os.path.exists(PYTHON), reason="the host has no /usr/bin/python3")
 @pytest.mark.parametrize("name", PYTHON_PROGRAMS)
-def test_python(name: str) -> None:
+@pytest.mark.parametrize("model", ["leaderless", "linux"])
+def test_python(model: str, name: str) -> None:
     if name == "files":
         cpus = os.cpu_count()
         program = PYTHON_PROGRAMS[name].replace("os.cpu_count()", f"os.cpu_count() in (1, {cpus})")
     else:
         program = PYTHON_PROGRAMS[name]
-    compare([PYTHON, "-c", program])
+    compare([PYTHON, "-c", program], semantics=model)
 
 
 def test_go(tmp_path: Path) -> None:

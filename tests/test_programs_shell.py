@@ -77,8 +77,9 @@ def run_both(argv: list[str], tmp_path: Path, **options: Any) -> tuple[tuple[int
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("shell", SHELLS)
-def test_scripts_say_what_they_say_on_the_host(shell: str, script: str, tmp_path: Path) -> None:
-    native, result = run_both([*SHELLS[shell], SCRIPTS[script]], tmp_path)
+@pytest.mark.parametrize("model", ["leaderless", "linux"])
+def test_scripts_say_what_they_say_on_the_host(model: str, shell: str, script: str, tmp_path: Path) -> None:
+    native, result = run_both([*SHELLS[shell], SCRIPTS[script]], tmp_path, semantics=model)
     assert result.stdout == native[1]
     assert result.status == native[0]
     assert not result.leaks
