@@ -61,7 +61,7 @@ class TaskDead(BaseException):
 
 # -- status -----------------------------------------------------------------------------------------------------------
 def process_status(process: Process, t: Thread) -> int:
-    """Return the wait status of a process: the group's code once the group exits (section 2.5), else the thread's."""
+    """Return the wait status of a process: the group's code once the group exits, else the thread's."""
     return process.group_exit_code if process.group_exit else t.exit_code
 
 
@@ -131,7 +131,7 @@ def notify_parent(t: Thread, as_process: bool) -> bool:
 # -- release ----------------------------------------------------------------------------------------------------------
 def reapable(t: Thread) -> bool:
     """Tell whether a process zombie may be reported: its corpse is the only thread left, and if it is the init of a pid
-    namespace, its own numbers are the only ones left there (section 1C, patch 26)."""
+    namespace, its own numbers are the only ones left there (patch 26)."""
     process = t.process
     if len(process.threads) != 1:
         return False
@@ -335,7 +335,7 @@ def _zap_pid_namespace(t: Thread, ns: PidNamespace) -> None:
 
 # -- exit -------------------------------------------------------------------------------------------------------------
 def _leave_process(t: Thread, code: int) -> bool:
-    """Take ``t`` out of its living process in one step; return True if it was the last (section 2.2, step 2)."""
+    """Take ``t`` out of its living process in one step; return True if it was the last."""
     process = t.process
     process.live -= 1
     group_dead = process.live == 0

@@ -41,7 +41,7 @@ TRACED = "t"
 ZOMBIE = "Z"
 DEAD = "X"
 
-# Thread.exit_state (section 2.3 of docs/semantics.md)
+# Thread.exit_state (kernel/exit.py says when which)
 EXIT_NONE = 0
 EXIT_DEAD = 1
 EXIT_ZOMBIE = 2

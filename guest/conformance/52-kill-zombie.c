@@ -1,5 +1,5 @@
 /*
- * 52-kill-zombie -- signals to a process that is dead and unreaped succeed and do nothing (D1)
+ * 52-kill-zombie -- signals to a process that is dead and unreaped succeed and do nothing
  * guest: libc=musl
  */
 #include "scenario.h"

@@ -2,7 +2,7 @@
  * 57-kill-nonfirst-tid -- kill(2) with the tid of a thread that is not the first
  * guest: libc=musl
  *
- * Mainline finds the thread and signals its process.  When the tgid is a type of its own, that is no process (D2).
+ * Mainline finds the thread and signals its process.  When the tgid is a type of its own, that is no process.
  */
 #include "scenario.h"
 
