@@ -37,10 +37,9 @@ class PeakWatch(Watch):
     def syscall_exit(self, t: Thread, number: int, args: tuple[int, ...], result: object) -> None:
         memory = t.kernel.memory
         used = memory.total - memory.free
-        if t.kernel.tasks <= 3:
+        if max(t.kernel.tasks, self.tasks) <= 3:  # the program alone, before its first child
             self.first_frames = used
-        if t.kernel.tasks >= self.tasks:
-            self.tasks, self.frames = t.kernel.tasks, used
+        self.tasks, self.frames = max((self.tasks, self.frames), (t.kernel.tasks, used))
 
 
 @pytest.mark.slow
