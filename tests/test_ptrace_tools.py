@@ -132,4 +132,6 @@ def test_gdb_threads(program: Path) -> None:
     commands = [word for line in lines for word in ("-ex", line)]
     argv = ["gdb", "-q", "-nx", "-batch", *commands, "--args", str(program), "thread"]
     native, inside = both(argv, program.parent)
-    assert inside == native
+    # Where the first thread is by then (still in clone, or already joining) is up to the scheduler.
+    first = re.compile(r'"debugged" (clone3|__futex|__pthread|0x|main|__GI).*')
+    assert first.sub('"debugged" somewhere', inside) == first.sub('"debugged" somewhere', native)
