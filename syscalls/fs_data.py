@@ -6,19 +6,22 @@ import struct
 from typing import TYPE_CHECKING, Annotated
 
 from kernel.errno import Errno
+from kernel.fs.anon import AnonFile
 from kernel.fs.attr import truncate as truncate_path
-from kernel.fs.file import O_APPEND, O_PATH, O_WRONLY, File, write_blocking
+from kernel.fs.file import O_APPEND, O_PATH, O_WRONLY, SEEK_HOLE, File, write_blocking
 from kernel.fs.inode import MAX_FILE_SIZE, S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG
 from kernel.fs.path import AT_FDCWD, lookup
+from kernel.fs.pipe import PipeFile
 from kernel.fs.regular import RegularFile
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
 from kernel.signal import SIGXFSZ
 from kernel.signal_send import send_sig_self
-from syscalls.fs_rw import PIECE, amount, limit_size, readable, writable
+from syscalls.fs_rw import MAX_RW_COUNT, PIECE, limit_size, may_move, may_write, verify_area
 from syscalls.table import syscall
 from syscalls.types import Fd, Int, Offset, PathPtr, Size, enum, flags, get_name, in_struct
 
 if TYPE_CHECKING:
+    from kernel.mm.address_space import AddressSpace
     from kernel.task import Thread
     from kernel.waitqueue import Blocking
 
@@ -28,12 +31,23 @@ SyncFlags = Annotated[int, flags("sync_file_range")]
 FallocMode = Annotated[int, flags("falloc")]
 Advice = Annotated[int, enum("fadvise")]
 
+_ULONG = 1 << 64
+
+
+FALLOC_FL_PUNCH_HOLE = 0x02
+_FALLOCATE_MODES = frozenset((0x00, 0x01, 0x03, 0x08, 0x10, 0x11, 0x20, 0x40, 0x41, 0x80))
+"""The modes that exist: allocate, unshare and zero a range, with or without KEEP_SIZE; punch a hole; collapse, insert, write
+zeroes (vfs_fallocate)."""
+
 
 # -- position and size -------------------------------------------------------------------------------------------------
 @syscall(8)
 def lseek(t: Thread, fd: Fd, offset: Offset, whence: Whence) -> int:
     """lseek(2)."""
-    return t.files.get(fd).lseek(t, offset, whence)
+    file = t.files.get(fd)
+    if whence > SEEK_HOLE:
+        raise Errno.EINVAL
+    return file.lseek(t, offset, whence)
 
 
 @syscall(76)
@@ -41,9 +55,7 @@ def truncate(t: Thread, path: PathPtr, length: Offset) -> None:
     """truncate(2)."""
     if length < 0:
         raise Errno.EINVAL
-    where = lookup(t, AT_FDCWD, get_name(t, path))
-    _limit_growth(t, where.dentry.inode.size(), length)
-    truncate_path(t, where, length)
+    truncate_path(t, lookup(t, AT_FDCWD, get_name(t, path)), length, _limit_growth)
 
 
 @syscall(77)
@@ -73,6 +85,8 @@ def fallocate(t: Thread, fd: Fd, mode: FallocMode, offset: Offset, length: Offse
     file = t.files.get(fd)
     if offset < 0 or length <= 0:
         raise Errno.EINVAL
+    if mode not in _FALLOCATE_MODES:
+        raise Errno.EOPNOTSUPP
     if not (file.flags + 1) & 2:
         raise Errno.EBADF
     kind = file.stat(t).mode & S_IFMT
@@ -84,7 +98,7 @@ def fallocate(t: Thread, fd: Fd, mode: FallocMode, offset: Offset, length: Offse
         raise Errno.ENODEV
     if offset + length > MAX_FILE_SIZE:
         raise Errno.EFBIG
-    if not mode & 1:
+    if not mode & FALLOC_FL_PUNCH_HOLE:
         _limit_growth(t, file.data.size(), offset + length)
     file.data.allocate(t, mode, offset, length)
 
@@ -95,20 +109,32 @@ def sendfile(t: Thread, out_fd: Fd, in_fd: Fd, offset: OffsetPtr, count: Size) -
     """sendfile(2)."""
     mm = t.mm
     assert mm is not None
-    start: int | None = struct.unpack("<q", mm.read(offset, 8))[0] if offset else None
-    source = readable(t, in_fd)
-    target = writable(t, out_fd)
-    if start is not None:
-        if start < 0:
+    start = _offset_at(mm, offset)
+    if offset:
+        mm.write(offset, mm.read(offset, 8))  # stored in the end whatever happens, so EFAULT comes before all else
+    source = t.files.get(in_fd)
+    if source.flags & O_WRONLY:
+        raise Errno.EBADF
+    if start is not None and not source.seekable:
+        raise Errno.ESPIPE
+    verify_area(source.pos if start is None else start, count)
+    target = t.files.get(out_fd)
+    if not (target.flags + 1) & 2:
+        raise Errno.EBADF
+    if not isinstance(target, PipeFile):
+        # Through a pipe of the kernel's own (splice_direct_to_actor): what was read could not be put back into a stream.
+        if target.flags & O_APPEND or not (source.seekable or isinstance(source, AnonFile)):
             raise Errno.EINVAL
-        source.pread(t, 0, start)
-    if not isinstance(source, RegularFile) and not offset:
-        kind = source.stat(t).mode & S_IFMT
-        if kind not in (S_IFREG, S_IFBLK, 0o020000):
-            raise Errno.EINVAL
-    if target.flags & O_APPEND:
+    if not count:
+        return 0
+    if not source.SPLICES:
         raise Errno.EINVAL
-    return _sendfile(t, source, target, offset, start, amount(count))
+    return _sendfile(t, source, target, offset, start, min(count, MAX_RW_COUNT))
+
+
+def _offset_at(mm: AddressSpace, address: int) -> int | None:
+    """Fetch the loff_t at ``address``, None for a null pointer.  EFAULT."""
+    return struct.unpack("<q", mm.read(address, 8))[0] if address else None
 
 
 def _sendfile(t: Thread, source: File, target: File, where: int, start: int | None, count: int) -> Blocking[int]:
@@ -119,10 +145,16 @@ def _sendfile(t: Thread, source: File, target: File, where: int, start: int | No
     while total < count:
         piece = min(count - total, 1 << 16)
         position = source.pos if start is None else start
-        data = source.read(t, piece) if start is None else source.pread(t, piece, start)
+        try:
+            data = source.read(t, piece) if start is None else source.pread(t, piece, start)
+        except Errno:
+            if total:
+                break
+            raise
         if not data:
             break
         try:
+            may_write(target)
             done = yield from write_blocking(t, target, data)
         except Errno:
             if start is None:
@@ -147,28 +179,31 @@ def copy_file_range(
     t: Thread, fd_in: Fd, off_in: OffsetPtr, fd_out: Fd, off_out: OffsetPtr, length: Size, flags: Int
 ) -> int:
     """copy_file_range(2), between regular files."""
+    source, target = t.files.get(fd_in), t.files.get(fd_out)
     mm = t.mm
     assert mm is not None
-    source, target = t.files.get(fd_in), t.files.get(fd_out)
-    start = struct.unpack("<q", mm.read(off_in, 8))[0] if off_in else source.pos
-    goal = struct.unpack("<q", mm.read(off_out, 8))[0] if off_out else target.pos
+    given, goal_given = _offset_at(mm, off_in), _offset_at(mm, off_out)
+    start = source.pos if given is None else given
+    goal = target.pos if goal_given is None else goal_given
     if flags:
         raise Errno.EINVAL
-    source, target = readable(t, fd_in), writable(t, fd_out)
+    kinds = [file.stat(t).mode & S_IFMT for file in (source, target)]
+    if S_IFDIR in kinds:
+        raise Errno.EISDIR
+    if kinds != [S_IFREG, S_IFREG] or not isinstance(source, RegularFile) or not isinstance(target, RegularFile):
+        raise Errno.EINVAL
+    may_move(source, target)
     if target.flags & O_APPEND:
         raise Errno.EBADF
-    for file in (source, target):
-        kind = file.stat(t).mode & S_IFMT
-        if kind == S_IFDIR:
-            raise Errno.EISDIR
-        if kind != S_IFREG or not isinstance(file, RegularFile):
-            raise Errno.EINVAL
-    if start < 0 or goal < 0:
+    if (start % _ULONG + length) >= _ULONG or (goal % _ULONG + length) >= _ULONG:
+        raise Errno.EOVERFLOW
+    wanted = max(0, min(length, source.data.size() - start))
+    wanted = limit_size(t, target, goal, wanted) if wanted else 0
+    if source.inode() is target.inode() and start < goal + wanted and goal < start + wanted:
         raise Errno.EINVAL
-    length = amount(length)
-    same = source.inode() is target.inode()
-    if same and start < goal + length and goal < start + length:
-        raise Errno.EINVAL
+    verify_area(start, wanted)
+    verify_area(goal, wanted)
+    length = min(wanted, MAX_RW_COUNT)
     total = 0
     while total < length:
         data = source.pread(t, min(length - total, PIECE), start + total)
@@ -227,9 +262,9 @@ def syncfs(t: Thread, fd: Fd) -> None:
 def sync_file_range(t: Thread, fd: Fd, offset: Offset, nbytes: Offset, flags: SyncFlags) -> None:
     """sync_file_range(2)."""
     file = t.files.get(fd)
-    if flags & ~7 or offset < 0 or nbytes < 0:
+    if flags & ~7 or offset < 0 or nbytes < 0 or offset + nbytes >> 63:
         raise Errno.EINVAL
-    if file.stat(t).mode & S_IFMT == S_IFIFO:
+    if file.stat(t).mode & S_IFMT not in (S_IFREG, S_IFBLK, S_IFDIR):
         raise Errno.ESPIPE
     if isinstance(file, RegularFile):
         file.fsync(t)
@@ -251,5 +286,5 @@ def readahead(t: Thread, fd: Fd, offset: Offset, count: Size) -> None:
     file = t.files.get(fd)
     if file.flags & O_WRONLY or file.flags & O_PATH:
         raise Errno.EBADF
-    if not isinstance(file, RegularFile):
+    if not isinstance(file, RegularFile) or count >> 63:
         raise Errno.EINVAL

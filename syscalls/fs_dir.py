@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from kernel.errno import Errno
 from kernel.fs import attr, dirops
+from kernel.fs.anon import AnonFile
+from kernel.fs.attr import TimePair
+from kernel.fs.file import File
 from kernel.fs.mount import Path as Place
 from kernel.fs.path import AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, lookup
 from syscalls.table import syscall
@@ -24,7 +27,6 @@ Times = Annotated[int, custom("timespecs")]
 TimesVal = Annotated[int, custom("timevals")]
 UtimBuf = Annotated[int, in_struct("utimbuf")]
 
-TimePair = tuple[tuple[int, int], tuple[int, int]]
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
@@ -78,16 +80,28 @@ def unlinkat(t: Thread, dirfd: DirFd, path: PathPtr, flags: UnlinkFlags) -> None
         dirops.unlink(t, dirfd, name)
 
 
+def _rename(t: Thread, olddirfd: int, oldpath: int, newdirfd: int, newpath: int, bits: int) -> None:
+    """do_renameat2: the directory of the old name is looked up before it matters whether the new one could be fetched."""
+    dirops.check_rename_flags(bits)
+    old = get_name(t, oldpath)
+    try:
+        new = get_name(t, newpath)
+    except Errno:
+        dirops.rename_source(t, olddirfd, old)
+        raise
+    dirops.rename(t, olddirfd, old, newdirfd, new, bits)
+
+
 @syscall(82)
-def rename(t: Thread, oldpath: Path, newpath: Path) -> None:
+def rename(t: Thread, oldpath: PathPtr, newpath: PathPtr) -> None:
     """rename(2)."""
-    dirops.rename(t, AT_FDCWD, oldpath, AT_FDCWD, newpath)
+    _rename(t, AT_FDCWD, oldpath, AT_FDCWD, newpath, 0)
 
 
 @syscall(264)
-def renameat(t: Thread, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path) -> None:
+def renameat(t: Thread, olddirfd: DirFd, oldpath: PathPtr, newdirfd: DirFd, newpath: PathPtr) -> None:
     """renameat(2)."""
-    dirops.rename(t, olddirfd, oldpath, newdirfd, newpath)
+    _rename(t, olddirfd, oldpath, newdirfd, newpath, 0)
 
 
 @syscall(316)
@@ -95,8 +109,7 @@ def renameat2(
     t: Thread, olddirfd: DirFd, oldpath: PathPtr, newdirfd: DirFd, newpath: PathPtr, flags: RenameFlags
 ) -> None:
     """renameat2(2)."""
-    dirops.check_rename_flags(flags)
-    dirops.rename(t, olddirfd, get_name(t, oldpath), newdirfd, get_name(t, newpath), flags)
+    _rename(t, olddirfd, oldpath, newdirfd, newpath, flags)
 
 
 def _link(t: Thread, olddirfd: int, oldpath: int, newdirfd: int, newpath: int, bits: int) -> None:
@@ -119,25 +132,47 @@ def linkat(t: Thread, olddirfd: DirFd, oldpath: PathPtr, newdirfd: DirFd, newpat
 
 
 @syscall(88)
-def symlink(t: Thread, target: Path, linkpath: Path) -> None:
+def symlink(t: Thread, target: Path, linkpath: PathPtr) -> None:
     """symlink(2)."""
-    dirops.symlink(t, target, AT_FDCWD, linkpath)
+    _symlink(t, target, AT_FDCWD, linkpath)
 
 
 @syscall(266)
-def symlinkat(t: Thread, target: Path, newdirfd: DirFd, linkpath: Path) -> None:
+def symlinkat(t: Thread, target: Path, newdirfd: DirFd, linkpath: PathPtr) -> None:
     """symlinkat(2)."""
-    dirops.symlink(t, target, newdirfd, linkpath)
+    _symlink(t, target, newdirfd, linkpath)
+
+
+def _symlink(t: Thread, target: bytes, dirfd: int, linkpath: int) -> None:
+    if not target:
+        raise Errno.ENOENT
+    dirops.symlink(t, target, dirfd, get_name(t, linkpath))
 
 
 # -- attributes --------------------------------------------------------------------------------------------------------
-def _place_of(t: Thread, fd: int, path_ok: bool = False) -> Place | None:
-    return t.files.get(fd, path_ok).where()
+def _unplaced(t: Thread, dirfd: int, path: bytes, bits: int) -> File | None:
+    """Return the file AT_EMPTY_PATH and an empty path mean if it was not opened at a place: a pipe, a socket..."""
+    if path or not bits & AT_EMPTY_PATH or dirfd == AT_FDCWD:
+        return None
+    file = t.files.get(dirfd, True)
+    return file if file.where() is None else None
 
 
 def _chmod(t: Thread, dirfd: int, path: bytes, mode: int, bits: int) -> None:
+    file = _unplaced(t, dirfd, path, bits)
+    if file is not None:
+        _chmod_file(t, file, mode)
+        return
     where = lookup(t, dirfd, path, not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
     attr.chmod(t, where, mode)
+
+
+def _chmod_file(t: Thread, file: File, mode: int) -> None:
+    where = file.where()
+    if where is not None:
+        attr.chmod(t, where, mode)
+    elif isinstance(file, AnonFile):
+        raise Errno.EOPNOTSUPP
 
 
 @syscall(90)
@@ -149,9 +184,7 @@ def chmod(t: Thread, path: Path, mode: Mode) -> None:
 @syscall(91)
 def fchmod(t: Thread, fd: Fd, mode: Mode) -> None:
     """fchmod(2)."""
-    where = _place_of(t, fd)
-    if where is not None:
-        attr.chmod(t, where, mode)
+    _chmod_file(t, t.files.get(fd), mode)
 
 
 @syscall(268)
@@ -169,8 +202,22 @@ def fchmodat2(t: Thread, dirfd: DirFd, path: PathPtr, mode: Mode, flags: AtFlags
 
 
 def _chown(t: Thread, dirfd: int, path: bytes, uid: int, gid: int, bits: int) -> None:
+    file = _unplaced(t, dirfd, path, bits)
+    if file is not None:
+        _chown_file(t, file, uid, gid)
+        return
     where = lookup(t, dirfd, path, not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
     attr.chown(t, where, uid, gid)
+
+
+def _chown_file(t: Thread, file: File, uid: int, gid: int) -> None:
+    where = file.where()
+    if where is not None:
+        attr.chown(t, where, uid, gid)
+    elif isinstance(file, AnonFile):
+        raise Errno.EOPNOTSUPP
+    else:
+        attr.may_chown(t, file.stat(t), uid, gid)
 
 
 @syscall(92)
@@ -182,9 +229,7 @@ def chown(t: Thread, path: Path, owner: Uid, group: Gid) -> None:
 @syscall(93)
 def fchown(t: Thread, fd: Fd, owner: Uid, group: Gid) -> None:
     """fchown(2)."""
-    where = _place_of(t, fd)
-    if where is not None:
-        attr.chown(t, where, owner, group)
+    _chown_file(t, t.files.get(fd), owner, group)
 
 
 @syscall(94)
@@ -204,17 +249,26 @@ def fchownat(t: Thread, dirfd: DirFd, path: PathPtr, owner: Uid, group: Gid, fla
 # -- times -------------------------------------------------------------------------------------------------------------
 def _utimes(t: Thread, dirfd: int, path: int, times: TimePair | None, bits: int) -> None:
     """do_utimes: without a path, the file ``dirfd`` itself."""
+    where: Place | None = None
     if not path and dirfd != AT_FDCWD:
         if bits:
             raise Errno.EINVAL
-        where = _place_of(t, dirfd)
-        if where is None:
-            raise Errno.EPERM
+        file: File | None = t.files.get(dirfd)
+        assert file is not None
+        where = file.where()
     else:
         if bits & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
             raise Errno.EINVAL
-        where = lookup(t, dirfd, get_name(t, path), not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
-    attr.utimes(t, where, times)
+        name = get_name(t, path)
+        file = _unplaced(t, dirfd, name, bits)
+        if file is None:
+            where = lookup(t, dirfd, name, not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH))
+    if where is not None:
+        attr.utimes(t, where, times)
+        return
+    attr.check_times(times)
+    if isinstance(file, AnonFile):
+        raise Errno.EOPNOTSUPP
 
 
 @syscall(280)

@@ -182,7 +182,7 @@ def _get_lock(t: Thread, file: File, argument: int, ofd: bool) -> int:
     mm = t.mm
     assert mm is not None
     if found is None:
-        mm.write(argument, struct.pack("<h", F_UNLCK))
+        mm.write(argument, struct.pack("<h", F_UNLCK) + mm.read(argument + 2, FLOCK.size - 2))
         return 0
     length = 0 if found.end == OFFSET_MAX else found.end - found.start + 1
     pid = -1 if found.process is None else tgid_in(found.process, ns_of(t))

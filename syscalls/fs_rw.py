@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from kernel.errno import Errno
+from kernel.fs.anon import AnonFile
+from kernel.fs.eventfd import EventFd
 from kernel.fs.file import O_APPEND, O_NONBLOCK, O_WRONLY, File, read_blocking, write_blocking
 from kernel.fs.pipe import PipeFile
 from kernel.fs.regular import RegularFile
-from kernel.hardware import PAGE_MASK
+from kernel.fs.socket import Socket
+from kernel.hardware import PAGE_MASK, USER_TOP
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
 from kernel.signal import SIGXFSZ
 from kernel.signal_send import send_sig_self
@@ -36,23 +39,46 @@ RWF_DSYNC = 0x02
 RWF_SYNC = 0x04
 RWF_NOWAIT = 0x08
 RWF_APPEND = 0x10
-RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND
+RWF_NOAPPEND = 0x20
+RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND
+
+_LAST_PIECE = USER_TOP - PIECE
+"""A buffer of at most PIECE bytes that begins here or below ends in user space."""
 
 
-def readable(t: Thread, fd: int) -> File:
-    """Return an open file that may be read.  EBADF."""
-    file = t.files.get(fd)
+def may_read(file: File) -> None:
+    """Check that a file is open for reading (EBADF) and of a kind that is read (EINVAL), as vfs_read does first."""
     if file.flags & O_WRONLY:
         raise Errno.EBADF
-    return file
+    if type(file).read is File.read:
+        raise Errno.EINVAL
 
 
-def writable(t: Thread, fd: int) -> File:
-    """Return an open file that may be written.  EBADF."""
-    file = t.files.get(fd)
+def may_write(file: File) -> None:
+    """Check that a file is open for writing (EBADF) and of a kind that is written (EINVAL)."""
     if not (file.flags + 1) & 2:
         raise Errno.EBADF
-    return file
+    if type(file).write is File.write:
+        raise Errno.EINVAL
+
+
+def may_move(source: File, target: File) -> None:
+    """Check that one file is open for reading and the other for writing.  EBADF."""
+    if source.flags & O_WRONLY or not (target.flags + 1) & 2:
+        raise Errno.EBADF
+
+
+def verify_area(position: int, count: int) -> None:
+    """EINVAL for a negative count, and a transfer that begins or ends at an offset there is not (rw_verify_area)."""
+    if count >> 63 or position < 0 or position + count >> 63:
+        raise Errno.EINVAL
+
+
+def in_user_space(buf: int, count: int) -> int:
+    """Check that a buffer is one of user space (access_ok; EFAULT) and return how much of it one call uses."""
+    if buf + count > USER_TOP:
+        raise Errno.EFAULT
+    return min(count, MAX_RW_COUNT)
 
 
 def limit_size(t: Thread, file: File, offset: int, size: int) -> int:
@@ -76,8 +102,9 @@ def read(t: Thread, fd: Fd, buf: OutBuf, count: Size) -> int | Blocking[int]:
     file = t.files.get(fd)
     if file.flags & O_WRONLY:
         raise Errno.EBADF
-    if count > PIECE:
-        return _read_pieces(t, file, [(buf, amount(count))])
+    if count > PIECE or buf > _LAST_PIECE:
+        may_read(file)
+        return _read_pieces(t, file, [(buf, in_user_space(buf, count))])
     position = file.pos
     try:
         data = file.read(t, count)
@@ -104,6 +131,8 @@ def _read_fault(t: Thread, file: File, buf: int, data: bytes, position: int) -> 
     elif isinstance(file, PipeFile):
         done &= ~PAGE_MASK
         file.pipe.unread(data[done:])
+    elif isinstance(file, (Socket, AnonFile)):
+        done = 0  # a message or a counter is copied whole or not at all
     if not done:
         raise Errno.EFAULT
     return done
@@ -118,13 +147,6 @@ def _read_slow(t: Thread, file: File, buf: int, count: int) -> Blocking[int]:
         except Errno.EFAULT:
             return _read_fault(t, file, buf, data, position)
     return len(data)
-
-
-def amount(count: int) -> int:
-    """Check and cut a byte count (rw_verify_area)."""
-    if count >> 63:
-        raise Errno.EINVAL
-    return min(count, MAX_RW_COUNT)
 
 
 def _read_pieces(t: Thread, file: File, vector: list[tuple[int, int]]) -> int | Blocking[int]:
@@ -183,10 +205,14 @@ def write(t: Thread, fd: Fd, buf: InBuf, count: Size) -> int | Blocking[int]:
     file = t.files.get(fd)
     if not (file.flags + 1) & 2:
         raise Errno.EBADF
-    if count > PIECE:
-        return _write_pieces(t, file, [(buf, amount(count))])
+    if count > PIECE or buf > _LAST_PIECE:
+        may_write(file)
+        return _write_pieces(t, file, [(buf, in_user_space(buf, count))])
     data = t.mm.copy_in_partial(buf, count)  # type: ignore[union-attr]
     if len(data) != count:
+        may_write(file)
+        if isinstance(file, EventFd) and count != 8:
+            raise Errno.EINVAL
         return _write_data(t, file, _whole_pages(file, data))
     return _write_data(t, file, data)
 
@@ -269,8 +295,19 @@ def _write_many(t: Thread, file: File, vector: list[tuple[int, int]]) -> Blockin
 
 
 # -- positioned --------------------------------------------------------------------------------------------------------
-def _check_offset(offset: int) -> None:
+def _file_at(t: Thread, fd: int, offset: int) -> File:
+    """Return a file to be used at an offset.  EINVAL, EBADF, ESPIPE, in this order (ksys_pread64)."""
     if offset < 0:
+        raise Errno.EINVAL
+    file = t.files.get(fd)
+    if not file.seekable:
+        raise Errno.ESPIPE
+    return file
+
+
+def _check_end(offset: int, count: int) -> None:
+    """EINVAL if a transfer would end beyond all offsets (rw_verify_area)."""
+    if offset + count >> 63:
         raise Errno.EINVAL
 
 
@@ -298,10 +335,11 @@ def _pread_vector(t: Thread, file: File, vector: list[tuple[int, int]], offset: 
         vector = advance(vector, len(data))
 
 
-def _pwrite_vector(t: Thread, file: File, vector: list[tuple[int, int]], offset: int) -> int:
+def _pwrite_vector(t: Thread, file: File, vector: list[tuple[int, int]], offset: int, append: bool = True) -> int:
+    """Write at ``offset``; a file opened with O_APPEND at its end all the same (pwrite(2), BUGS), unless not ``append``."""
     mm = t.mm
     assert mm is not None
-    if isinstance(file, RegularFile) and file.flags & O_APPEND:
+    if isinstance(file, RegularFile) and file.flags & O_APPEND and append:
         offset = file.data.size()
     total = 0
     vector = [item for item in vector if item[1]]
@@ -333,50 +371,119 @@ def _pwrite_vector(t: Thread, file: File, vector: list[tuple[int, int]], offset:
 @syscall(17)
 def pread64(t: Thread, fd: Fd, buf: OutBuf, count: Size, offset: Offset) -> int:
     """pread(2)."""
-    _check_offset(offset)
-    return _pread_vector(t, readable(t, fd), [(buf, amount(count))], offset)
+    file = _file_at(t, fd, offset)
+    may_read(file)
+    used = in_user_space(buf, count)
+    _check_end(offset, count)
+    return _pread_vector(t, file, [(buf, used)], offset)
 
 
 @syscall(18)
 def pwrite64(t: Thread, fd: Fd, buf: InBuf, count: Size, offset: Offset) -> int:
     """pwrite(2)."""
-    _check_offset(offset)
-    return _pwrite_vector(t, writable(t, fd), [(buf, amount(count))], offset)
+    file = _file_at(t, fd, offset)
+    may_write(file)
+    used = in_user_space(buf, count)
+    _check_end(offset, count)
+    return _pwrite_vector(t, file, [(buf, used)], offset)
 
 
 # -- vectors -----------------------------------------------------------------------------------------------------------
+def _import(t: Thread, iov: int, count: int) -> tuple[list[tuple[int, int]], int]:
+    """Fetch a vector; return it and how many bytes it has (import_iovec)."""
+    assert t.mm is not None
+    vector = t.mm.read_iovec(iov, count)
+    return vector, sum(length for _, length in vector)
+
+
+def _check_flags(flags: int) -> None:
+    """The RWF_* bits (kiocb_set_rw_flags)."""
+    if flags & ~RWF_SUPPORTED:
+        raise Errno.EOPNOTSUPP
+    if flags & RWF_APPEND and flags & RWF_NOAPPEND:
+        raise Errno.EINVAL
+
+
+def _readv(t: Thread, file: File, iov: int, count: int, flags: int) -> int | Blocking[int]:
+    """Read at the file position (vfs_readv)."""
+    may_read(file)
+    vector, size = _import(t, iov, count)
+    if not size:
+        return 0
+    _check_flags(flags)
+    if flags & RWF_NOWAIT:
+        assert t.mm is not None
+        data = file.read(t, min(PIECE, size))
+        return t.mm.scatter(vector, data) if data else 0
+    return _read_pieces(t, file, vector)
+
+
+def _writev(t: Thread, file: File, iov: int, count: int, flags: int) -> int | Blocking[int]:
+    """Write at the file position, or with RWF_APPEND at the end (vfs_writev)."""
+    may_write(file)
+    vector, size = _import(t, iov, count)
+    if not size:
+        return 0
+    _check_flags(flags)
+    if isinstance(file, RegularFile):
+        if flags & RWF_APPEND:
+            done = _pwrite_vector(t, file, vector, file.data.size())
+            file.pos = file.data.size()
+            return done
+        if flags & RWF_NOAPPEND and file.flags & O_APPEND:
+            done = _pwrite_vector(t, file, vector, file.pos, append=False)
+            file.pos += done
+            return done
+    if flags & RWF_NOWAIT:
+        assert t.mm is not None
+        return file.write(t, t.mm.gather(vector))
+    return _write_pieces(t, file, vector)
+
+
+def _preadv(t: Thread, file: File, iov: int, count: int, offset: int, flags: int) -> int:
+    may_read(file)
+    vector, size = _import(t, iov, count)
+    if not size:
+        return 0
+    _check_end(offset, size)
+    _check_flags(flags)
+    return _pread_vector(t, file, vector, offset)
+
+
+def _pwritev(t: Thread, file: File, iov: int, count: int, offset: int, flags: int) -> int:
+    may_write(file)
+    vector, size = _import(t, iov, count)
+    if not size:
+        return 0
+    _check_end(offset, size)
+    _check_flags(flags)
+    if flags & RWF_APPEND and isinstance(file, RegularFile):
+        offset = file.data.size()
+    return _pwrite_vector(t, file, vector, offset, append=not flags & RWF_NOAPPEND)
+
+
 @syscall(19)
 def readv(t: Thread, fd: Fd, iov: OutVector, iovcnt: Long) -> int | Blocking[int]:
     """readv(2)."""
-    file = readable(t, fd)
-    assert t.mm is not None
-    return _read_pieces(t, file, t.mm.read_iovec(iov, iovcnt))
+    return _readv(t, t.files.get(fd), iov, iovcnt, 0)
 
 
 @syscall(20)
 def writev(t: Thread, fd: Fd, iov: InVector, iovcnt: Long) -> int | Blocking[int]:
     """writev(2)."""
-    file = writable(t, fd)
-    assert t.mm is not None
-    return _write_pieces(t, file, t.mm.read_iovec(iov, iovcnt))
+    return _writev(t, t.files.get(fd), iov, iovcnt, 0)
 
 
 @syscall(295)
 def preadv(t: Thread, fd: Fd, iov: OutVector, iovcnt: Long, offset: Offset) -> int:
     """preadv(2)."""
-    _check_offset(offset)
-    file = readable(t, fd)
-    assert t.mm is not None
-    return _pread_vector(t, file, t.mm.read_iovec(iov, iovcnt), offset)
+    return _preadv(t, _file_at(t, fd, offset), iov, iovcnt, offset, 0)
 
 
 @syscall(296)
 def pwritev(t: Thread, fd: Fd, iov: InVector, iovcnt: Long, offset: Offset) -> int:
     """pwritev(2)."""
-    _check_offset(offset)
-    file = writable(t, fd)
-    assert t.mm is not None
-    return _pwrite_vector(t, file, t.mm.read_iovec(iov, iovcnt), offset)
+    return _pwritev(t, _file_at(t, fd, offset), iov, iovcnt, offset, 0)
 
 
 @syscall(327)
@@ -384,38 +491,16 @@ def preadv2(
     t: Thread, fd: Fd, iov: OutVector, iovcnt: Long, offset: Offset, high: Unused, flags: RwFlags
 ) -> int | Blocking[int]:
     """preadv2(2): offset -1 uses the file position; RWF_NOWAIT never sleeps."""
-    file = readable(t, fd)
-    if flags & ~RWF_SUPPORTED:
-        raise Errno.EOPNOTSUPP
-    assert t.mm is not None
-    vector = t.mm.read_iovec(iov, iovcnt)
-    if offset != -1:
-        _check_offset(offset)
-        return _pread_vector(t, file, vector, offset)
-    if flags & RWF_NOWAIT:
-        data = file.read(t, min(PIECE, sum(length for _, length in vector)))
-        return t.mm.scatter(vector, data) if data else 0
-    return _read_pieces(t, file, vector)
+    if offset == -1:
+        return _readv(t, t.files.get(fd), iov, iovcnt, flags)
+    return _preadv(t, _file_at(t, fd, offset), iov, iovcnt, offset, flags)
 
 
 @syscall(328)
 def pwritev2(
     t: Thread, fd: Fd, iov: InVector, iovcnt: Long, offset: Offset, high: Unused, flags: RwFlags
 ) -> int | Blocking[int]:
-    """pwritev2(2): offset -1 uses the file position; RWF_APPEND writes at the end."""
-    file = writable(t, fd)
-    if flags & ~RWF_SUPPORTED:
-        raise Errno.EOPNOTSUPP
-    assert t.mm is not None
-    vector = t.mm.read_iovec(iov, iovcnt)
-    if flags & RWF_APPEND and isinstance(file, RegularFile):
-        done = _pwrite_vector(t, file, vector, file.data.size())
-        if offset == -1:
-            file.pos = file.data.size()
-        return done
-    if offset != -1:
-        _check_offset(offset)
-        return _pwrite_vector(t, file, vector, offset)
-    if flags & RWF_NOWAIT:
-        return file.write(t, t.mm.gather(vector))
-    return _write_pieces(t, file, vector)
+    """pwritev2(2): offset -1 uses the file position; RWF_APPEND writes at the end, RWF_NOAPPEND not even with O_APPEND."""
+    if offset == -1:
+        return _writev(t, t.files.get(fd), iov, iovcnt, flags)
+    return _pwritev(t, _file_at(t, fd, offset), iov, iovcnt, offset, flags)

@@ -116,10 +116,13 @@ def lstat(t: Thread, path: Path, statbuf: StatBuf) -> None:
     _put_stat(t, statbuf, _stat_at(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW))
 
 
+AT_STATX_SYNC_TYPE = 0x6000
+
+
 @syscall(262)
 def newfstatat(t: Thread, dirfd: DirFd, path: PathPtr, statbuf: StatBuf, flags: AtFlags) -> None:
     """fstatat(2).  With AT_EMPTY_PATH the path may be NULL (Linux 6.11)."""
-    if flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH):
+    if flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE):
         raise Errno.EINVAL
     name = b"" if not path and flags & AT_EMPTY_PATH else get_name(t, path)
     _put_stat(t, statbuf, _stat_at(t, dirfd, name, flags))
@@ -287,6 +290,8 @@ def getdents(t: Thread, fd: Fd, dirp: Dirents, count: UInt) -> int:
 
 def _getdents(t: Thread, fd: int, buffer: int, count: int, old: bool) -> int:
     file = t.files.get(fd)
+    if count >> 31:
+        count = 0  # kept as an int: nothing fits
     entries = file.getdents(t)
     position = file.pos
     out = bytearray()

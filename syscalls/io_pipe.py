@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from kernel.errno import Errno
 from kernel.fs.fdtable import install_fd
-from kernel.fs.file import O_ACCMODE, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY, File
+from kernel.fs.file import O_CLOEXEC, O_DIRECT, O_EXCL, O_NONBLOCK, O_RDONLY, File
 from kernel.fs.pipe import PipeFile, make_pipe
 from kernel.fs.splice import (
     SPLICE_ALL,
@@ -19,6 +19,7 @@ from kernel.fs.splice import (
     vmsplice_in,
     vmsplice_out,
 )
+from syscalls.fs_rw import MAX_RW_COUNT, may_move, verify_area
 from syscalls.table import syscall
 from syscalls.types import Fd, Size, custom, flags, in_struct
 
@@ -31,6 +32,9 @@ OffsetPtr = Annotated[int, in_struct("loff_t")]
 Vector = Annotated[int, custom("iovec_in")]
 PipeFlags = Annotated[int, flags("open_bits")]
 SpliceFlags = Annotated[int, flags("splice", "({} & 0xffffffff)")]
+
+
+O_NOTIFICATION_PIPE = O_EXCL
 
 
 def install_pair(t: Thread, first: File, second: File, flags: int) -> tuple[int, int]:
@@ -48,8 +52,10 @@ def install_pair(t: Thread, first: File, second: File, flags: int) -> tuple[int,
 
 
 def _pipe(t: Thread, address: int, bits: int) -> int:
-    if bits & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT):
+    if bits & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_NOTIFICATION_PIPE):
         raise Errno.EINVAL
+    if bits & O_NOTIFICATION_PIPE:
+        raise Errno.ENOPKG  # as without CONFIG_WATCH_QUEUE
     a, b = install_pair(t, *make_pipe(t, bits), bits)
     try:
         t.mm.write(address, struct.pack("<ii", a, b))  # type: ignore[union-attr]
@@ -72,13 +78,8 @@ def pipe2(t: Thread, pipefd: PipeFds, flags: PipeFlags) -> int:
     return _pipe(t, pipefd, flags)
 
 
-def _pipe_of(file: File, access: int) -> PipeFile | None:
-    """Return the file as a pipe opened for ``access`` (O_RDONLY or O_WRONLY) among others, None if it is no pipe."""
-    if not isinstance(file, PipeFile):
-        return None
-    if file.access not in (access, 2):
-        raise Errno.EBADF
-    return file
+def _pipe_of(file: File) -> PipeFile | None:
+    return file if isinstance(file, PipeFile) else None
 
 
 @syscall(275)
@@ -91,12 +92,20 @@ def splice(
     if flags & ~SPLICE_ALL:
         raise Errno.EINVAL
     source, target = t.files.get(fd_in), t.files.get(fd_out)
-    if source.flags & O_ACCMODE == O_WRONLY or target.flags & O_ACCMODE == O_RDONLY:
-        raise Errno.EBADF
-    reader, writer = _pipe_of(source, O_RDONLY), _pipe_of(target, O_WRONLY)
-    size = min(size, 0x7FFFF000)
-    if (off_in and reader) or (off_out and writer):
+    if (off_in and isinstance(source, PipeFile)) or (off_out and isinstance(target, PipeFile)):
         raise Errno.ESPIPE
+    mm = t.mm
+    assert mm is not None
+    offsets = [struct.unpack("<q", mm.read(at, 8))[0] if at else None for at in (off_out, off_in)]
+    may_move(source, target)
+    reader, writer = _pipe_of(source), _pipe_of(target)
+    if reader is None or writer is None:
+        moved, offset = (target, offsets[0]) if reader is not None else (source, offsets[1])
+        if offset is not None and not moved.seekable:
+            raise Errno.EINVAL
+        if reader is not None or writer is not None:
+            verify_area(moved.pos if offset is None else offset, size)
+    size = min(size, MAX_RW_COUNT)
     wait = not flags & SPLICE_NONBLOCK
     if reader is not None and writer is not None:
         return splice_pipes(t, reader, writer, size, wait)
@@ -114,7 +123,9 @@ def tee(t: Thread, fd_in: Fd, fd_out: Fd, size: Size, flags: SpliceFlags) -> int
         raise Errno.EINVAL
     if not size:
         return 0
-    reader, writer = _pipe_of(t.files.get(fd_in), O_RDONLY), _pipe_of(t.files.get(fd_out), O_WRONLY)
+    source, target = t.files.get(fd_in), t.files.get(fd_out)
+    may_move(source, target)
+    reader, writer = _pipe_of(source), _pipe_of(target)
     if reader is None or writer is None or reader.pipe is writer.pipe:
         raise Errno.EINVAL
     return tee_pipes(t, reader, writer, size, not flags & SPLICE_NONBLOCK)
@@ -126,11 +137,11 @@ def vmsplice(t: Thread, fd: Fd, iov: Vector, nr_segs: Size, flags: SpliceFlags) 
     if flags & ~SPLICE_ALL:
         raise Errno.EINVAL
     file = t.files.get(fd)
-    if not isinstance(file, PipeFile):
-        raise Errno.EBADF
     segments = [segment for segment in t.mm.read_iovec(iov, nr_segs) if segment[1]]  # type: ignore[union-attr]
     if not segments:
         return 0
+    if not isinstance(file, PipeFile):
+        raise Errno.EBADF
     if file.access == O_RDONLY:
         return vmsplice_out(t, file, segments, not flags & SPLICE_NONBLOCK)
     return vmsplice_in(t, file, segments, not flags & SPLICE_NONBLOCK)

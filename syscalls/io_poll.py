@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from types import GeneratorType
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -24,6 +25,7 @@ from kernel.fs.file import (
     File,
 )
 from kernel.fs.poll import ALWAYS, set_user_mask, wait_for_events, with_mask
+from kernel.hardware import USER_TOP
 from kernel.rlimit import RLIMIT_NOFILE
 from syscalls.structs import TIMESPEC, TIMEVAL
 from syscalls.table import syscall
@@ -314,24 +316,35 @@ def epoll_ctl(t: Thread, epfd: Fd, op: EpollOp, fd: Fd, event: EpollEvent) -> in
 
 
 def _epoll_wait(t: Thread, epfd: int, address: int, limit: int, deadline: int | None) -> int | Blocking[int]:
+    ep = t.files.get(epfd)
     if not 0 < limit <= EP_MAX_EVENTS:
         raise Errno.EINVAL
-    ep = t.files.get(epfd)
+    if address + limit * _EVENT.size > USER_TOP:
+        raise Errno.EFAULT
     if not isinstance(ep, EpollFile):
         raise Errno.EINVAL
     mm = t.mm
     assert mm is not None
+    def store(found: Sequence[tuple[int, int]]) -> int:
+        """Events are stored one by one: those that fit count (ep_send_events)."""
+        data = b"".join([_EVENT.pack(*event) for event in found])
+        try:
+            mm.write(address, data)
+        except Errno.EFAULT:
+            fit = mm.copy_out_partial(address, data) // _EVENT.size
+            if not fit:
+                raise
+            return fit
+        return len(found)
+
     found = ep.collect(t, limit)
     if found:
-        mm.write(address, b"".join([_EVENT.pack(*event) for event in found]))
-        return len(found)
+        return store(found)
     if deadline is not None and deadline <= t.kernel.clock.monotonic():
         return 0
 
     def waiting() -> Blocking[int]:
-        found = yield from ep.wait(t, limit, deadline)
-        mm.write(address, b"".join([_EVENT.pack(*event) for event in found]))
-        return len(found)
+        return store((yield from ep.wait(t, limit, deadline)))
 
     return waiting()
 

@@ -119,12 +119,16 @@ def sched_getparam(t: Thread, pid: Pid, param: ParamOut) -> int:
     return 0
 
 
+SCHED_EXT = 7
+"""Known to these two calls only (sched_ext)."""
+
+
 @syscall(146)
 def sched_get_priority_max(t: Thread, policy: Policy) -> int:
     """sched_get_priority_max(2)."""
     if policy in REALTIME:
         return MAX_RT_PRIO
-    if policy in FAIR or policy == SCHED_DEADLINE:
+    if policy in FAIR or policy in (SCHED_DEADLINE, SCHED_EXT):
         return 0
     raise Errno.EINVAL
 

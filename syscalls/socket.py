@@ -19,6 +19,7 @@ from kernel.fs.socket import (
     SOCK_DGRAM,
     SOCK_SEQPACKET,
     SOCK_STREAM,
+    SOL_SOCKET,
     Ancillary,
     Received,
     Socket,
@@ -27,6 +28,7 @@ from kernel.fs.socket import (
 from kernel.fs.unixsocket import UnixSocket
 from kernel.waitqueue import Blocking
 from syscalls.ancillary import control_for, parse_control
+from syscalls.fs_rw import MAX_RW_COUNT, in_user_space
 from syscalls.io_pipe import install_pair
 from syscalls.structs import TIMESPEC
 from syscalls.table import syscall
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from kernel.task import Thread
 
 Domain = Annotated[int, enum("socket_domain")]
-SockType = Annotated[int, custom("socket_type")]
+SockType = Annotated[int, custom("socket_type", "((({} & 0xffffffff) ^ 0x80000000) - 0x80000000)")]
 Pair = Annotated[int, custom("pipefds", out=True)]
 Protocol = Annotated[int, custom("protocol", "((({} & 0xffffffff) ^ 0x80000000) - 0x80000000)")]
 Message = Annotated[int, custom("message")]
@@ -52,6 +54,7 @@ SOCK_TYPE_MASK = 0xF
 ADDRESS_MAX = 128
 """sizeof(struct sockaddr_storage)."""
 UIO_MAXIOV = 1024
+MSG_CMSG_COMPAT = 0x80000000
 AF_MAX = 46
 _MSGHDR = struct.Struct("<QI4xQQQQi4x")
 MSGHDR_SIZE: Final = _MSGHDR.size
@@ -73,7 +76,7 @@ def _make(t: Thread, domain: int, kind_bits: int, protocol: int) -> Socket:
         raise Errno.EINVAL
     if not 0 <= domain < AF_MAX or domain != AF_UNIX:
         raise Errno.EAFNOSUPPORT
-    if kind > 10 or kind == 0:
+    if kind > 10:
         raise Errno.EINVAL
     if protocol not in (0, AF_UNIX):
         raise Errno.EPROTONOSUPPORT
@@ -92,18 +95,17 @@ def socket(t: Thread, domain: Domain, type_: SockType, protocol: Protocol) -> in
 
 @syscall(53)
 def socketpair(t: Thread, domain: Domain, type_: SockType, protocol: Protocol, sv: Pair) -> int:
-    """socketpair(2)."""
+    """socketpair(2).  The address is written to before anything else is looked at (__sys_socketpair)."""
+    if type_ & ~SOCK_TYPE_MASK & ~(O_NONBLOCK | O_CLOEXEC):
+        raise Errno.EINVAL
+    mm = t.mm
+    assert mm is not None
+    mm.write(sv, mm.read(sv, 8))
     first, second = _make(t, domain, type_, protocol), _make(t, domain, type_, protocol)
     assert isinstance(first, UnixSocket)
     assert isinstance(second, UnixSocket)
     first.pair_with(second)
-    a, b = install_pair(t, first, second, type_)
-    try:
-        t.mm.write(sv, struct.pack("<ii", a, b))  # type: ignore[union-attr]
-    except Errno:
-        t.files.close(t, a)
-        t.files.close(t, b)
-        raise
+    mm.write(sv, struct.pack("<ii", *install_pair(t, first, second, type_)))
     return 0
 
 
@@ -145,8 +147,9 @@ def listen(t: Thread, fd: Fd, backlog: Int) -> int:
 @syscall(42)
 def connect(t: Thread, fd: Fd, addr: SockAddr, addrlen: Int) -> int | Blocking[int]:
     """connect(2)."""
-    sock = sock_of(t, fd)
+    t.files.get(fd)
     name = _read_address(t, addr, addrlen)
+    sock = sock_of(t, fd)
     try:
         sock.connect(t, name)
     except Errno.EAGAIN:
@@ -162,6 +165,7 @@ def _connect_slow(t: Thread, sock: Socket, name: bytes) -> Blocking[int]:
 
 
 def _accept(t: Thread, fd: int, address: int, length_at: int, bits: int) -> int | Blocking[int]:
+    t.files.get(fd)
     if bits & ~(O_NONBLOCK | O_CLOEXEC):
         raise Errno.EINVAL
     sock = sock_of(t, fd)
@@ -213,9 +217,10 @@ def getpeername(t: Thread, fd: Fd, addr: SockAddr, addrlen: Address) -> int:
 @syscall(48)
 def shutdown(t: Thread, fd: Fd, how: How) -> int:
     """shutdown(2)."""
+    sock = sock_of(t, fd)
     if not 0 <= how <= 2:
         raise Errno.EINVAL
-    sock_of(t, fd).shutdown(t, how)
+    sock.shutdown(t, how)
     return 0
 
 
@@ -223,9 +228,11 @@ def shutdown(t: Thread, fd: Fd, how: How) -> int:
 @syscall(54)
 def setsockopt(t: Thread, fd: Fd, level: Int, optname: Int, optval: InBuf, optlen: Int) -> int:
     """setsockopt(2)."""
+    sock = sock_of(t, fd)
     if optlen < 0:
         raise Errno.EINVAL
-    sock = sock_of(t, fd)
+    if level != SOL_SOCKET:
+        raise Errno.EOPNOTSUPP
     sock.set_option(t, level, optname, t.mm.read(optval, min(optlen, 256)) if optlen else b"")  # type: ignore[union-attr]
     return 0
 
@@ -236,6 +243,8 @@ def getsockopt(t: Thread, fd: Fd, level: Int, optname: Int, optval: Address, opt
     mm = t.mm
     assert mm is not None
     sock = sock_of(t, fd)
+    if level != SOL_SOCKET:
+        raise Errno.EOPNOTSUPP
     space = struct.unpack("<i", mm.read(optlen, 4))[0]
     if space < 0:
         raise Errno.EINVAL
@@ -249,9 +258,10 @@ def getsockopt(t: Thread, fd: Fd, level: Int, optname: Int, optval: Address, opt
 @syscall(44)
 def sendto(t: Thread, fd: Fd, buf: InBuf, size: Size, flags: MsgFlags, addr: SockAddr, addrlen: Int) -> int | Blocking[int]:
     """sendto(2), send(2)."""
+    in_user_space(buf, min(size, MAX_RW_COUNT))
     sock = sock_of(t, fd)
-    data = t.mm.read(buf, min(size, 0x7FFFF000)) if size else b""  # type: ignore[union-attr]
-    name = _read_address(t, addr, addrlen) if addr else None
+    data = t.mm.read(buf, min(size, MAX_RW_COUNT)) if size else b""  # type: ignore[union-attr]
+    name = (_read_address(t, addr, addrlen) if addr else b"") or None
     return _send(t, sock, data, flags, name, NO_ANCILLARY)
 
 
@@ -290,6 +300,7 @@ def recvfrom(
     t: Thread, fd: Fd, buf: OutBuf, size: Size, flags: MsgFlags, addr: SockAddr, addrlen: Address
 ) -> int | Blocking[int]:
     """recvfrom(2), recv(2)."""
+    in_user_space(buf, min(size, MAX_RW_COUNT))
     sock = sock_of(t, fd)
 
     def store(got: Received) -> int:
@@ -300,7 +311,7 @@ def recvfrom(
             _write_address(t, got.address if len(got.address) > 2 else b"", addr, addrlen)
         return got.length if flags & MSG_TRUNC and sock.kind != SOCK_STREAM else len(got.data)
 
-    got = _receive(t, sock, min(size, 0x7FFFF000), flags)
+    got = _receive(t, sock, min(size, MAX_RW_COUNT), flags)
     if isinstance(got, Received):
         return store(got)
 
@@ -310,14 +321,22 @@ def recvfrom(
     return waiting()
 
 
+def _no_compat(flags: int) -> None:
+    """EINVAL for the flag that marks calls of 32-bit programs."""
+    if flags & MSG_CMSG_COMPAT:
+        raise Errno.EINVAL
+
+
 # -- messages ---------------------------------------------------------------------------------------------------------
 def _sendmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blocking[int]:
     mm = t.mm
     assert mm is not None
     name_at, name_length, iov, iovlen, control_at, control_length, _ = _MSGHDR.unpack(mm.read(address, MSGHDR_SIZE))
+    if name_at and name_length >> 31:
+        raise Errno.EINVAL
+    name = _read_address(t, name_at, min(name_length, ADDRESS_MAX)) if name_at and name_length else None
     if iovlen > UIO_MAXIOV:
         raise Errno.EMSGSIZE
-    name = _read_address(t, name_at, min(name_length, ADDRESS_MAX)) if name_at and name_length else None
     vector = mm.read_iovec(iov, iovlen)
     data = mm.gather(vector) if vector else b""
     if control_length > 1 << 20:
@@ -344,6 +363,7 @@ def _sendmsg_slow(call: Blocking[int], ancillary: Ancillary) -> Blocking[int]:
 @syscall(46)
 def sendmsg(t: Thread, fd: Fd, msg: Message, flags: MsgFlags) -> int | Blocking[int]:
     """sendmsg(2)."""
+    _no_compat(flags)
     return _sendmsg(t, sock_of(t, fd), msg, flags)
 
 
@@ -351,6 +371,8 @@ def _recvmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blockin
     mm = t.mm
     assert mm is not None
     name_at, name_space, iov, iovlen, control_at, control_space, _ = _MSGHDR.unpack(mm.read(address, MSGHDR_SIZE))
+    if name_at and name_space >> 31:
+        raise Errno.EINVAL
     if iovlen > UIO_MAXIOV:
         raise Errno.EMSGSIZE
     vector = mm.read_iovec(iov, iovlen)
@@ -382,6 +404,7 @@ def _recvmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blockin
 @syscall(47)
 def recvmsg(t: Thread, fd: Fd, msg: Address, flags: MsgFlags) -> int | Blocking[int]:
     """recvmsg(2)."""
+    _no_compat(flags)
     return _recvmsg(t, sock_of(t, fd), msg, flags)
 
 
@@ -395,6 +418,7 @@ def _finish(call: int | Blocking[int]) -> Blocking[int]:
 @syscall(307)
 def sendmmsg(t: Thread, fd: Fd, msgvec: MessagesSent, vlen: UInt, flags: MsgFlags) -> Blocking[int]:
     """sendmmsg(2): an error after the first message gives the count."""
+    _no_compat(flags)
     sock = sock_of(t, fd)
     done = 0
     while done < min(vlen, UIO_MAXIOV):
@@ -413,13 +437,14 @@ def sendmmsg(t: Thread, fd: Fd, msgvec: MessagesSent, vlen: UInt, flags: MsgFlag
 @syscall(299)
 def recvmmsg(t: Thread, fd: Fd, msgvec: MessagesReceived, vlen: UInt, flags: MsgFlags, timeout: Timeout) -> Blocking[int]:
     """recvmmsg(2): the time-out is looked at between messages only, as on Linux (BUGS)."""
-    sock = sock_of(t, fd)
+    _no_compat(flags)
     deadline = None
     if timeout:
         seconds, nano = TIMESPEC.read(t.mm, timeout)  # type: ignore[arg-type]
         if seconds < 0 or not 0 <= nano < 1_000_000_000:
             raise Errno.EINVAL
         deadline = t.kernel.clock.monotonic() + seconds * 1_000_000_000 + nano
+    sock = sock_of(t, fd)
     done = 0
     bits = flags & ~MSG_WAITFORONE
     while done < min(vlen, UIO_MAXIOV):

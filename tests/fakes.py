@@ -67,10 +67,11 @@ class FakeTables:
         for va in [va for va in self.entries if start <= va < end]:
             self.frames.put((self.entries.pop(va) & PTE_FRAME) >> 12)
 
-    def protect(self, start: int, end: int, writable: bool, executable: bool, readable: bool = True) -> None:
+    def protect(self, start: int, end: int, writable: bool, executable: bool, readable: bool = True) -> bool:
         for va, entry in self.present(start, end):
             entry = entry & ~(PTE_NX | PTE_U) | (0 if executable else PTE_NX) | (PTE_U if readable else 0)
             self.entries[va] = entry if writable else entry & ~PTE_W
+        return True
 
     def lookup(self, va: int) -> int:
         assert self.alive

@@ -92,6 +92,8 @@ class HostFile(File):
 
     __slots__ = ("fd", "wait", "ended")
 
+    SPLICES = True
+
     def __init__(self, fd: int, access: int) -> None:
         """``access``: O_RDONLY or O_WRONLY, used where the host cannot tell."""
         super().__init__(access | _host_append(fd))
@@ -149,6 +151,14 @@ class HostFile(File):
             return os.lseek(self.fd, offset, whence)
         except OSError as error:
             raise from_number(error.errno or 0) from None
+
+    @property
+    def seekable(self) -> bool:
+        try:
+            os.lseek(self.fd, 0, os.SEEK_CUR)
+        except OSError:
+            return False
+        return True
 
     def pread(self, t: Thread, size: int, offset: int) -> bytes:
         try:

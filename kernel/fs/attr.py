@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_CHOWN, CAP_FSETID
@@ -10,6 +11,7 @@ from kernel.fs.inode import MAY_EXEC, MAY_READ, MAY_WRITE, S_IFMT, S_IFREG, S_IS
 from kernel.fs.mount import MS_NOEXEC, Path
 
 if TYPE_CHECKING:
+    from kernel.fs.file import Stat
     from kernel.task import Thread
 
 NS = 10**9
@@ -31,6 +33,19 @@ def chmod(t: Thread, where: Path, mode: int) -> None:
     inode.set_mode(t, mode)
 
 
+UNCHANGED = 0xFFFFFFFF
+
+
+def may_chown(t: Thread, owned: Inode | Stat, uid: int, gid: int) -> None:
+    """Check that ``t`` may give something away: only with CAP_CHOWN, its group to one's own groups (chown_ok).  EPERM."""
+    cred = t.cred
+    if not cred.capable(CAP_CHOWN):
+        if uid != UNCHANGED and (cred.fsuid != owned.uid or uid != owned.uid):
+            raise Errno.EPERM
+        if gid != UNCHANGED and (cred.fsuid != owned.uid or not (cred.in_group(gid) or gid == owned.gid)):
+            raise Errno.EPERM
+
+
 def chown(t: Thread, where: Path, uid: int, gid: int) -> None:
     """Set owner and group; 2**32-1 leaves one as it is.  EPERM.
 
@@ -38,15 +53,8 @@ def chown(t: Thread, where: Path, uid: int, gid: int) -> None:
     """
     where.mount.want_write()
     inode = where.dentry.inode
-    cred = t.cred
-    new_uid = -1 if uid == 0xFFFFFFFF else uid
-    new_gid = -1 if gid == 0xFFFFFFFF else gid
-    if not cred.capable(CAP_CHOWN):
-        if new_uid != -1 and (cred.fsuid != inode.uid or new_uid != inode.uid):
-            raise Errno.EPERM
-        if new_gid != -1 and (cred.fsuid != inode.uid or not (cred.in_group(new_gid) or new_gid == inode.gid)):
-            raise Errno.EPERM
-    inode.set_owner(t, new_uid, new_gid)
+    may_chown(t, inode, uid, gid)
+    inode.set_owner(t, -1 if uid == UNCHANGED else uid, -1 if gid == UNCHANGED else gid)
     if not inode.is_dir and inode.mode & (S_ISUID | S_ISGID):
         mode = inode.mode & ~S_ISUID
         if mode & 0o010:
@@ -55,11 +63,24 @@ def chown(t: Thread, where: Path, uid: int, gid: int) -> None:
             inode.set_mode(t, mode & 0o7777)
 
 
-def utimes(t: Thread, where: Path, times: tuple[tuple[int, int], tuple[int, int]] | None) -> None:
+TimePair = tuple[tuple[int, int], tuple[int, int]]
+"""Access and modification time, (seconds, nanoseconds) each."""
+
+
+def check_times(times: TimePair | None) -> None:
+    """EINVAL for nanoseconds that are none."""
+    if times is not None:
+        for _, ns in times:
+            if not 0 <= ns < NS and ns not in (UTIME_NOW, UTIME_OMIT):
+                raise Errno.EINVAL
+
+
+def utimes(t: Thread, where: Path, times: TimePair | None) -> None:
     """Set access and modification time from (seconds, nanoseconds) pairs, both to now if ``times`` is None.
 
     Nanoseconds may be UTIME_NOW or UTIME_OMIT.  Setting to now needs write permission or ownership, else ownership.
     """
+    check_times(times)
     inode = where.dentry.inode
     now = inode.now()
     if times is None:
@@ -67,9 +88,6 @@ def utimes(t: Thread, where: Path, times: tuple[tuple[int, int], tuple[int, int]
         mtime: int | None = now
         touch = True
     else:
-        for _, ns in times:
-            if not 0 <= ns < NS and ns not in (UTIME_NOW, UTIME_OMIT):
-                raise Errno.EINVAL
         if times[0][1] == UTIME_OMIT and times[1][1] == UTIME_OMIT:
             return
         atime, mtime = (
@@ -84,8 +102,13 @@ def utimes(t: Thread, where: Path, times: tuple[tuple[int, int], tuple[int, int]
     inode.set_times(t, atime, mtime)
 
 
-def truncate(t: Thread, where: Path, size: int) -> None:
-    """Set the size of a file by path (vfs_truncate).  EISDIR, EINVAL, EACCES, EROFS, ETXTBSY."""
+def truncate(
+    t: Thread, where: Path, size: int, may_grow: Callable[[Thread, int, int], None] = lambda t, old, new: None
+) -> None:
+    """Set the size of a file by path (vfs_truncate).  EISDIR, EINVAL, EACCES, EROFS, ETXTBSY.
+
+    ``may_grow(t, old, new)`` is asked when nothing else is in the way (inode_newsize_ok).
+    """
     inode = where.dentry.inode
     if inode.is_dir:
         raise Errno.EISDIR
@@ -95,6 +118,7 @@ def truncate(t: Thread, where: Path, size: int) -> None:
     inode.permission(t, MAY_WRITE)
     inode.get_write_access()
     try:
+        may_grow(t, inode.size(), size)
         inode.truncate(t, size)
     finally:
         inode.writers -= 1

@@ -60,6 +60,8 @@ class ZeroFile(NullFile):
 
     __slots__ = ()
 
+    SPLICES = True
+
     def read(self, t: Thread, size: int) -> bytes:
         """Zeros."""
         return bytes(size)
@@ -85,6 +87,8 @@ class RandomFile(PlacedFile):
     """/dev/random and /dev/urandom: never wait, since the generator is seeded from the start."""
 
     __slots__ = ()
+
+    SPLICES = True
 
     def read(self, t: Thread, size: int) -> bytes:
         """Random bytes."""

@@ -221,10 +221,15 @@ def check_rename_flags(flags: int) -> None:
         raise Errno.EINVAL
 
 
+def rename_source(t: Thread, dirfd: int, name: bytes) -> tuple[Walk, bool]:
+    """Walk to the directory of the old name; return the walk and whether the name ended in a slash."""
+    source = Walk(t, dirfd, name)
+    return source, source.to_parent()
+
+
 def rename(t: Thread, old_dirfd: int, old_name: bytes, new_dirfd: int, new_name: bytes, flags: int = 0) -> None:
     """renameat2(2); ``flags`` passed ``check_rename_flags``."""
-    source = Walk(t, old_dirfd, old_name)
-    old_slash = source.to_parent()
+    source, old_slash = rename_source(t, old_dirfd, old_name)
     target = Walk(t, new_dirfd, new_name)
     new_slash = target.to_parent()
     if source.mount is not target.mount:
@@ -284,6 +289,8 @@ def _vfs_rename(t: Thread, source: Walk, old: Dentry, target: Walk, new: Dentry 
 
 def readlink(t: Thread, dirfd: int, name: bytes) -> bytes:
     """readlinkat(2).  An empty name reads the link ``dirfd`` was opened on with O_PATH; ENOENT if that is no link."""
+    if not name and dirfd != AT_FDCWD and t.files.get(dirfd, True).where() is None:
+        raise Errno.ENOENT
     where = lookup(t, dirfd, name, follow=False, empty=dirfd != AT_FDCWD)
     inode = where.dentry.inode
     if not inode.is_symlink:

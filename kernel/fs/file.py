@@ -9,7 +9,7 @@ has a time limit of its own (terminals with VTIME, sockets with SO_RCVTIMEO) ove
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from kernel.errno import Errno
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
@@ -101,6 +101,8 @@ class File:
 
     READ_WCHAN = "read"
     WRITE_WCHAN = "write"
+    SPLICES: ClassVar[bool] = False
+    """Whether the kind can be spliced from (it has a splice_read operation)."""
 
     def __init__(self, flags: int) -> None:
         self.flags = flags
@@ -131,6 +133,11 @@ class File:
     def lseek(self, t: Thread, offset: int, whence: int) -> int:
         """Move the position and return it."""
         raise Errno.ESPIPE
+
+    @property
+    def seekable(self) -> bool:
+        """Whether it can be read and written at an offset (FMODE_PREAD, FMODE_PWRITE)."""
+        return type(self).pread is not File.pread
 
     # -- readiness ------------------------------------------------------------------------------------------------
     def poll(self, t: Thread) -> int:

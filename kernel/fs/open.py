@@ -13,6 +13,7 @@ from kernel.fs.file import (
     O_ACCMODE,
     O_CLOEXEC,
     O_CREAT,
+    O_DIRECT,
     O_DIRECTORY,
     O_EXCL,
     O_LARGEFILE,
@@ -195,6 +196,8 @@ def _may_open(t: Thread, where: Path, flags: int) -> File | Blocking[File]:
         # inode_permission: a file on a read-only file system; mnt_want_write: on a read-only mount.
         mount.want_write()
     inode.permission(t, wanted)
+    if flags & O_DIRECT and kind not in (S_IFREG, S_IFBLK):
+        raise Errno.EINVAL  # no FMODE_CAN_ODIRECT
     if flags & O_NOATIME and not inode.owner_or_capable(t):
         raise Errno.EPERM
     file = _finish(t, where, inode, flags)

@@ -99,6 +99,8 @@ class TextFile(PlacedFile):
 
     __slots__ = ("proc", "text")
 
+    SPLICES = True
+
     def __init__(self, where: Path, flags: int, node: ProcFile) -> None:
         super().__init__(where, flags)
         self.proc = node

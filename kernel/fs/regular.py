@@ -176,6 +176,8 @@ class RegularFile(PlacedFile):
 
     __slots__ = ("data", "denies_write", "counted")
 
+    SPLICES = True
+
     def __init__(self, where: Path, flags: int) -> None:
         super().__init__(where, flags)
         self.data = cast(DataInode, self.node)

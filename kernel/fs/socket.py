@@ -32,6 +32,7 @@ MSG_EOR, MSG_WAITALL, MSG_NOSIGNAL, MSG_WAITFORONE, MSG_CMSG_CLOEXEC = 0x80, 0x1
 SOL_SOCKET: Final = 1
 SO_DEBUG, SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_DONTROUTE, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE = range(1, 10)
 SO_OOBINLINE, SO_PRIORITY, SO_LINGER, SO_REUSEPORT, SO_PASSCRED, SO_PEERCRED = 10, 12, 13, 15, 16, 17
+SO_NO_CHECK = 11
 SO_RCVLOWAT, SO_SNDLOWAT, SO_RCVTIMEO, SO_SNDTIMEO = 18, 19, 20, 21
 SO_TIMESTAMP, SO_ACCEPTCONN, SO_PEERSEC, SO_SNDBUFFORCE, SO_RCVBUFFORCE = 29, 30, 31, 32, 33
 SO_PROTOCOL, SO_DOMAIN = 38, 39
@@ -73,7 +74,7 @@ NO_ANCILLARY: Final = Ancillary()
 
 _FLAG_OPTIONS: Final = frozenset(
     (SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_REUSEPORT, SO_PASSCRED, SO_TIMESTAMP,
-     SO_PRIORITY)
+     SO_PRIORITY, SO_NO_CHECK)
 )  # fmt: skip
 """Options that are kept and given back; of these only SO_PASSCRED means something without a network."""
 _TIMEVAL = struct.Struct("<qq")
@@ -87,6 +88,8 @@ class Socket(File):
         "family", "kind", "protocol", "ino", "wait", "error", "shut", "listening", "options", "linger", "receive_timeout",
         "send_timeout", "send_buffer", "receive_buffer",
     )  # fmt: skip
+
+    SPLICES = True
 
     READ_WCHAN = "sock_recv"
     WRITE_WCHAN = "sock_send"
@@ -210,6 +213,9 @@ class Socket(File):
 
     # -- as a file ------------------------------------------------------------------------------------------------
     def read(self, t: Thread, size: int) -> bytes:
+        """Asking for nothing is no receiving ("Match SYS5 behaviour", sock_read_iter)."""
+        if not size:
+            return b""
         got = self.receive(t, size, 0)
         discard(got.ancillary)
         return got.data

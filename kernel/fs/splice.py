@@ -34,12 +34,17 @@ def _filled(pipe: Pipe, block: bool) -> Blocking[bool]:
     return True
 
 
+def _has_reader(t: Thread, pipe: Pipe) -> None:
+    """EPIPE with SIGPIPE if nobody can read the pipe."""
+    if not pipe.readers:
+        send_sig_self(t, SIGPIPE)
+        raise Errno.EPIPE
+
+
 def _room(t: Thread, pipe: Pipe, block: bool) -> Blocking[None]:
     """Wait until a slot is free (opipe_prep, wait_for_space).  EPIPE with SIGPIPE without readers."""
     while True:
-        if not pipe.readers:
-            send_sig_self(t, SIGPIPE)
-            raise Errno.EPIPE
+        _has_reader(t, pipe)
         if len(pipe.slots) < pipe.max_slots:
             return
         if not block:
@@ -55,6 +60,7 @@ def splice_pipes(t: Thread, reader: PipeFile, writer: PipeFile, size: int, block
     block = block and not (reader.flags | writer.flags) & O_NONBLOCK
     done = 0
     while not done:
+        _has_reader(t, target)
         if not (yield from _filled(source, block)):
             return 0
         yield from _room(t, target, block)
@@ -71,6 +77,7 @@ def tee_pipes(t: Thread, reader: PipeFile, writer: PipeFile, size: int, block: b
     source, target = reader.pipe, writer.pipe
     block = block and not (reader.flags | writer.flags) & O_NONBLOCK
     if not (yield from _filled(source, block)):
+        _has_reader(t, target)
         return 0
     yield from _room(t, target, block)
     done = 0
@@ -151,7 +158,7 @@ def vmsplice_in(t: Thread, writer: PipeFile, segments: list[tuple[int, int]], bl
     """User memory into a pipe; waits for the first free slot only."""
     mm, pipe = t.mm, writer.pipe
     assert mm is not None
-    yield from _room(t, pipe, block and not writer.flags & O_NONBLOCK)
+    yield from _room(t, pipe, block)
     done = 0
     for base, length in segments:
         while length and len(pipe.slots) < pipe.max_slots:
@@ -173,7 +180,7 @@ def vmsplice_out(t: Thread, reader: PipeFile, segments: list[tuple[int, int]], b
     """A pipe's bytes copied to user memory."""
     mm, pipe = t.mm, reader.pipe
     assert mm is not None
-    if not (yield from _filled(pipe, block and not reader.flags & O_NONBLOCK)):
+    if not (yield from _filled(pipe, block)):
         return 0
     done = 0
     for base, length in segments:

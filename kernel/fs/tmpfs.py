@@ -46,7 +46,6 @@ DIRENT_SIZE = 20
 
 FALLOC_FL_KEEP_SIZE = 0x01
 FALLOC_FL_PUNCH_HOLE = 0x02
-FALLOC_FL_ZERO_RANGE = 0x10
 
 F_SEAL_SEAL = 0x01
 F_SEAL_SHRINK = 0x02
@@ -239,15 +238,13 @@ class TmpFile(TmpAttributes, DataInode):
         return self.pages
 
     def allocate(self, t: Thread, mode: int, offset: int, length: int) -> None:
-        """fallocate(2): allocate, punch a hole or zero a range."""
-        if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
+        """fallocate(2): allocate, or punch a hole."""
+        if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE):
             raise Errno.EOPNOTSUPP
         end = offset + length
         sealed = self.seal_bits
         pages = self.pages
         if mode & FALLOC_FL_PUNCH_HOLE:
-            if not mode & FALLOC_FL_KEEP_SIZE or mode & FALLOC_FL_ZERO_RANGE:
-                raise Errno.EOPNOTSUPP
             if sealed & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
                 raise Errno.EPERM
             self.modify()
@@ -259,8 +256,6 @@ class TmpFile(TmpAttributes, DataInode):
         if not mode & FALLOC_FL_KEEP_SIZE and end > pages.size and sealed & F_SEAL_GROW:
             raise Errno.EPERM
         self.modify()
-        if mode & FALLOC_FL_ZERO_RANGE:
-            pages.punch(offset, end)
         pages.preallocate(offset & ~PAGE_MASK, end)
         if not mode & FALLOC_FL_KEEP_SIZE and end > pages.size:
             pages.size = end

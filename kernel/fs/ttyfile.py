@@ -44,6 +44,8 @@ class TtyFile(File):
 
     __slots__ = ("tty", "place")
 
+    SPLICES = True
+
     READ_WCHAN = "n_tty_read"
     WRITE_WCHAN = "n_tty_write"
 

@@ -211,16 +211,17 @@ class UnixSocket(Socket):
             self.peer = self._find(t, address)
             self.wait.wake_all()
             return
-        if self.listening:
-            raise Errno.EINVAL
-        if self.was_connected:
-            raise Errno.EISCONN
+        # The state of this socket is looked at last (unix_stream_connect).
         listener = self._find(t, address)
         if not listener.listening or listener.shut & RCV_SHUTDOWN:
             raise Errno.ECONNREFUSED
         if len(listener.connections) > listener.backlog:
             self.blocked_on = listener.wait
             raise Errno.EAGAIN
+        if self.listening:
+            raise Errno.EINVAL
+        if self.was_connected:
+            raise Errno.EISCONN
         self.blocked_on = None
         server = UnixSocket(t, self.kind, 0)
         server.address = listener.address
@@ -282,6 +283,8 @@ class UnixSocket(Socket):
         raise Errno.EPIPE
 
     def send(self, t: Thread, data: bytes, flags: int, address: bytes | None, ancillary: Ancillary) -> int:
+        if address is not None and self.kind == SOCK_STREAM:
+            raise Errno.EISCONN if self.peer is not None else Errno.EOPNOTSUPP
         if flags & MSG_OOB:
             raise Errno.EOPNOTSUPP
         self.take_error()
@@ -325,7 +328,7 @@ class UnixSocket(Socket):
 
     def receive(self, t: Thread, size: int, flags: int) -> Received:
         if flags & MSG_OOB:
-            raise Errno.EOPNOTSUPP
+            raise Errno.EINVAL if self.kind == SOCK_STREAM else Errno.EOPNOTSUPP
         messages = self.messages
         if self.kind != SOCK_DGRAM and not self.was_connected:
             raise Errno.EINVAL if self.kind == SOCK_STREAM else Errno.ENOTCONN

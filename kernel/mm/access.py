@@ -286,18 +286,22 @@ class UserAccess:
         EINVAL: more than UIO_MAXIOV or a negative length.  EFAULT: a buffer outside user space.  The total is cut to
         MAX_RW_COUNT.  Without ``check`` the buffers are another process's and only the lengths count.
         """
+        if check:
+            count &= 0xFFFF_FFFF  # import_iovec takes an unsigned int
         if not 0 <= count <= UIO_MAXIOV:
             raise Errno.EINVAL
         vector: list[tuple[int, int]] = []
         left = MAX_RW_COUNT
-        for base, length in _IOVEC.iter_unpack(self.read(address, 16 * count) if count else b""):
-            if length >> 63:
-                raise Errno.EINVAL
-            if check and length and base + length > USER_TOP:
+        entries = list(_IOVEC.iter_unpack(self.read(address, 16 * count) if count else b""))
+        if any(length >> 63 for _, length in entries):
+            raise Errno.EINVAL
+        if not check:
+            return entries
+        for base, length in entries:
+            if base + length > USER_TOP:
                 raise Errno.EFAULT
-            if check:
-                length = min(length, left)
-                left -= length
+            length = min(length, left)
+            left -= length
             vector.append((base, length))
         return vector
 
