@@ -6,6 +6,7 @@ before the child is linked anywhere, so an error leaves no trace.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernel import ptrace
@@ -17,7 +18,6 @@ from kernel.fs.pidfd import open_pidfd
 from kernel.hardware import OutOfFrames
 from kernel.itimer import ItimerSet
 from kernel.jobctl import join_group_stop
-from kernel.nsproxy import NsProxy
 from kernel.pid import Pid, PidNamespace, alloc_pid, ns_of
 from kernel.posix_timers import PosixTimers
 from kernel.ptrace_stop import ptrace_event
@@ -213,7 +213,7 @@ def copy_process(t: Thread, args: CloneArgs, traced: bool = False) -> Thread:
             pass
         raise
     if flags & CLONE_NEWPID:
-        child.nsproxy = NsProxy(child.nsproxy.mnt, child.nsproxy.uts, ns)
+        child.nsproxy = replace(child.nsproxy, pid_for_children=ns)
     _link(t, child, args, limits, traced)
     return child
 
@@ -248,7 +248,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     if flags & (CLONE_NEWNS | CLONE_NEWUTS):
         mnt = nsproxy.mnt.copy(kernel.next_inum(), child.fs) if flags & CLONE_NEWNS else nsproxy.mnt
         uts = nsproxy.uts.copy(kernel.next_inum(), None) if flags & CLONE_NEWUTS else nsproxy.uts
-        nsproxy = NsProxy(mnt, uts, nsproxy.pid_for_children)
+        nsproxy = replace(nsproxy, mnt=mnt, uts=uts)
     child.nsproxy = nsproxy
     child.mm = mm.hold() if flags & CLONE_VM else mm.fork(limits)  # last: what can run out of frames
     if flags & CLONE_CHILD_SETTID:

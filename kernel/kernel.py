@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel.errno import Errno
-from kernel.fs.unixnames import UnixNames
 from kernel.futex_table import FutexTable
 from kernel.mm.memory import Memory
 from kernel.pid import PidNamespace
@@ -22,9 +21,11 @@ from kernel.timers import TimerQueue
 
 if TYPE_CHECKING:
     from kernel.binfmt import ProgramLoader
+    from kernel.fs.inode import Inode
     from kernel.fs.vfs import Vfs
     from kernel.hardware import Clock, Cpu, Frames
     from kernel.mm.memory import Memory
+    from kernel.net.unix import UnixSocket
     from kernel.sched import Scheduler
     from kernel.task import Process, Thread
 
@@ -100,7 +101,7 @@ class Kernel:
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
-        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "unix_names",
+        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "unix_inodes",
     )  # fmt: skip
 
     sched: Scheduler
@@ -137,7 +138,8 @@ class Kernel:
         self.sigqueue_counts: dict[int, int] = {}
         self._inum = FIRST_INUM
         self._ino = 15  # the numbers below are those of standard input and output
-        self.unix_names = UnixNames()
+        self.unix_inodes: dict[Inode, UnixSocket] = {}
+        """AF_UNIX sockets by the inode their path names."""
         self._told: set[object] = set()
         self.total_forks = 0
         self.boot_time = clock.realtime() - clock.monotonic()

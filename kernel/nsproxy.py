@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kernel.fs.mount import MountNamespace
+    from kernel.net.namespace import NetNamespace
     from kernel.pid import PidNamespace
     from kernel.utsname import UtsNamespace
 
 
 @dataclass(frozen=True, slots=True)
 class NsProxy:
-    """An immutable set of namespaces; changing one makes a new set."""
+    """An immutable set of namespaces; changing one makes a new set (``dataclasses.replace``)."""
 
     mnt: MountNamespace
     uts: UtsNamespace
     pid_for_children: PidNamespace
+    net: NetNamespace

@@ -9,7 +9,7 @@ from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC, File
-from kernel.fs.socket import (
+from kernel.net.socket import (
     MSG_CMSG_CLOEXEC,
     MSG_CTRUNC,
     NO_ANCILLARY,

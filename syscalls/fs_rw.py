@@ -14,8 +14,8 @@ from kernel.fs.eventfd import EventFd
 from kernel.fs.file import O_APPEND, O_NONBLOCK, O_WRONLY, File, read_blocking, write_blocking
 from kernel.fs.pipe import PipeFile
 from kernel.fs.regular import RegularFile
-from kernel.fs.socket import Socket
 from kernel.hardware import PAGE_MASK, USER_TOP
+from kernel.net.socket import Socket
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
 from kernel.signal import SIGXFSZ
 from kernel.signal_send import send_sig_self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from struct import unpack
 from typing import Annotated
 
@@ -38,7 +39,6 @@ from kernel.exec import AT_FDCWD, do_execve
 from kernel.exit import do_exit, do_group_exit
 from kernel.fs.file import O_NONBLOCK
 from kernel.fs.pidfd import PidFd
-from kernel.nsproxy import NsProxy
 from kernel.pid import PidNamespace, ns_of
 from kernel.signal import SIGCHLD
 from kernel.task import Thread
@@ -374,7 +374,7 @@ def unshare(t: Thread, unshare_flags: Annotated[int, flags("unshare")]) -> None:
         if pid_ns is not ns_of(t):
             raise Errno.EINVAL
         pid_ns = PidNamespace(pid_ns, kernel.next_inum(), None)
-    t.nsproxy = NsProxy(mnt, uts, pid_ns)
+    t.nsproxy = replace(spaces, mnt=mnt, uts=uts, pid_for_children=pid_ns)
 
 
 @syscall(308)
@@ -400,4 +400,4 @@ def setns(t: Thread, fd: Fd, nstype: Annotated[int, flags("setns")]) -> None:
         if t.fs.users > 1:
             raise Errno.EINVAL
         t.fs.enter(mnt)
-    t.nsproxy = NsProxy(mnt, uts, pid_ns)
+    t.nsproxy = replace(spaces, mnt=mnt, uts=uts, pid_for_children=pid_ns)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from kernel.errno import Errno
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC, O_NONBLOCK
-from kernel.fs.socket import (
+from kernel.net.socket import (
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
     MSG_DONTWAIT,
@@ -25,7 +25,7 @@ from kernel.fs.socket import (
     Socket,
     discard,
 )
-from kernel.fs.unixsocket import UnixSocket
+from kernel.net.unix import UnixSocket
 from kernel.waitqueue import Blocking
 from syscalls.ancillary import control_for, parse_control
 from syscalls.fs_rw import MAX_RW_COUNT, in_user_space

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -313,7 +314,7 @@ class World:
         t.sighand = SigHand()
         t.files = FdTable()
         t.fs = Shared()  # type: ignore[assignment]
-        t.nsproxy = NsProxy(None, None, self.ns)  # type: ignore[arg-type]
+        t.nsproxy = NsProxy(None, None, self.ns, None)  # type: ignore[arg-type]
         t.mm = Space()  # type: ignore[assignment]
         t.cpu = Registers()  # type: ignore[assignment]
         t.real_parent = t.parent = parent
@@ -496,7 +497,7 @@ def enter_namespace(ns: PidNamespace) -> Call:
         if not ns.is_descendant_of(ns_of(t)):
             raise Errno.EINVAL
         spaces = t.nsproxy
-        t.nsproxy = NsProxy(spaces.mnt, spaces.uts, ns)
+        t.nsproxy = replace(spaces, pid_for_children=ns)
         return 0
 
     return call

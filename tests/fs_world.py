@@ -32,6 +32,7 @@ from kernel.fs.path import AT_EACCESS, AT_FDCWD, lookup
 from kernel.fs.roottree import make_root
 from kernel.fs.tmpfs import TmpFs
 from kernel.fs.vfs import Vfs
+from kernel.net.namespace import NetNamespace
 from kernel.rlimit import Rlimits
 from kernel.task import Process, Thread
 
@@ -119,7 +120,7 @@ def make_vfs(frames: int = 4096) -> Vfs:
 def make_thread(vfs: Vfs, namespace: MountNamespace, cred: Cred | None = None) -> Thread:
     """Return a thread at the root of a namespace."""
     t = Thread.__new__(Thread)
-    t.kernel = SimpleNamespace(vfs=vfs, clock=vfs.clock, next_ino=iter(range(1, 1 << 30)).__next__)  # type: ignore[assignment]
+    t.kernel = SimpleNamespace(vfs=vfs, clock=vfs.clock, next_ino=iter(range(1, 1 << 30)).__next__, unix_inodes={})  # type: ignore[assignment]
     root = Path(*cross(namespace.root, namespace.root.root))
     t.fs = FsContext(root, root, 0o022)
     t.files = FdTable()
@@ -127,7 +128,7 @@ def make_thread(vfs: Vfs, namespace: MountNamespace, cred: Cred | None = None) -
     t.mm = FakeMemory()  # type: ignore[assignment]
     t.process = Process.__new__(Process)
     t.process.rlimits = Rlimits()
-    t.nsproxy = SimpleNamespace(mnt=namespace)  # type: ignore[assignment]
+    t.nsproxy = SimpleNamespace(mnt=namespace, net=NetNamespace(1))  # type: ignore[assignment]
     t.exiting = False
     return t
 

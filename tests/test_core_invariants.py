@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -36,7 +37,6 @@ from kernel.clone import (
 )
 from kernel.errno import Errno
 from kernel.exit import do_exit, do_group_exit
-from kernel.nsproxy import NsProxy
 from kernel.pid import ns_of
 from kernel.ptrace import O_EXITKILL, O_TRACECLONE, O_TRACEEXEC, O_TRACEEXIT, O_TRACEFORK, O_TRACEVFORK
 from kernel.semantics import Semantics
@@ -294,7 +294,7 @@ class History(RuleBasedStateMachine):
             spaces = t.nsproxy
             if spaces.pid_for_children is not ns_of(t):
                 raise Errno.EINVAL
-            t.nsproxy = NsProxy(spaces.mnt, spaces.uts, self.world.new_namespace(ns_of(t), 1))
+            t.nsproxy = replace(spaces, pid_for_children=self.world.new_namespace(ns_of(t), 1))
 
         self._give(who, call, slices)
 

@@ -22,6 +22,7 @@ from kernel.fs.roottree import Bind, bind, make_root, mount_proc
 from kernel.fs.vfs import Vfs
 from kernel.kernel import Kernel, Options
 from kernel.mm.oom import OomKiller
+from kernel.net.namespace import NetNamespace
 from kernel.nsproxy import NsProxy
 from kernel.sched import Deadlock, Scheduler, wait_graph
 from kernel.semantics import Semantics
@@ -181,7 +182,12 @@ class Machine:
             raise MachineFault("no program given")
         namespace = self._build_tree()
         root = Path(namespace.root, namespace.root.root)
-        spaces = NsProxy(namespace, UtsNamespace(kernel.next_inum()), kernel.root_pid_ns)
+        spaces = NsProxy(
+            namespace,
+            UtsNamespace(kernel.next_inum()),
+            kernel.root_pid_ns,
+            NetNamespace(kernel.next_inum(), None, loopback_up=True),
+        )
         launch = boot.start(
             kernel,
             _candidates(name, env.get("PATH", "/usr/local/bin:/usr/bin:/bin")),

@@ -26,7 +26,7 @@ from kernel.fs.file import (
 from kernel.fs.inode import MAY_WRITE, S_IFMT, S_IFSOCK, Inode
 from kernel.fs.path import AT_FDCWD, lookup
 from kernel.fs.pipe import FIONREAD
-from kernel.fs.socket import (
+from kernel.net.socket import (
     AF_UNIX,
     AF_UNSPEC,
     MSG_NOSIGNAL,
@@ -102,7 +102,7 @@ class UnixSocket(Socket):
 
     __slots__ = (
         "peer", "messages", "address", "inode_bound", "connections", "backlog", "in_flight", "cred", "other_cred", "closed",
-        "was_connected", "names", "blocked_on",
+        "was_connected", "names", "inodes", "blocked_on",
     )  # fmt: skip
 
     def __init__(self, t: Thread, kind: int, flags: int) -> None:
@@ -117,7 +117,8 @@ class UnixSocket(Socket):
         self.cred = PeerCred(t.process.tgid_pid, t.cred.euid, t.cred.egid)
         self.other_cred: PeerCred | None = None
         self.closed = self.was_connected = False
-        self.names = t.kernel.unix_names
+        self.names = t.nsproxy.net.unix
+        self.inodes = t.kernel.unix_inodes
         self.blocked_on: WaitQueue | None = None
         """The queue of another socket that was too full for the last attempt."""
 
@@ -136,9 +137,9 @@ class UnixSocket(Socket):
         if path == b"":
             path = b"\0" + names.auto_name()
         if path[0] == 0:
-            if path[1:] in names.abstract:
+            if path[1:] in names.bound:
                 raise Errno.EADDRINUSE
-            names.abstract[path[1:]] = self
+            names.bound[path[1:]] = self
             self.address = FAMILY + path
             return
         path = path.split(b"\0", 1)[0]
@@ -147,7 +148,7 @@ class UnixSocket(Socket):
         except Errno.EEXIST:
             raise Errno.EADDRINUSE from None
         inode = lookup(t, AT_FDCWD, path, follow=False).dentry.inode
-        names.by_inode[inode] = self
+        self.inodes[inode] = self
         self.inode_bound = inode
         self.address = FAMILY + path + b"\0"
 
@@ -166,13 +167,13 @@ class UnixSocket(Socket):
             raise Errno.EINVAL
         names = self.names
         if path[0] == 0:
-            found = names.abstract.get(path[1:])
+            found = names.bound.get(path[1:])
         else:
             inode = lookup(t, AT_FDCWD, path.split(b"\0", 1)[0]).dentry.inode
             inode.permission(t, MAY_WRITE)
             if inode.mode & S_IFMT != S_IFSOCK:
                 raise Errno.ECONNREFUSED
-            found = names.by_inode.get(inode)
+            found = self.inodes.get(inode)
         if found is None:
             raise Errno.ECONNREFUSED
         if found.kind != self.kind:
@@ -416,10 +417,10 @@ class UnixSocket(Socket):
         self.closed = True
         names = self.names
         if self.inode_bound is not None:
-            if names.by_inode.get(self.inode_bound) is self:
-                del names.by_inode[self.inode_bound]
-        elif len(self.address) > 2 and names.abstract.get(self.address[3:]) is self:
-            del names.abstract[self.address[3:]]
+            if self.inodes.get(self.inode_bound) is self:
+                del self.inodes[self.inode_bound]
+        elif len(self.address) > 2 and names.bound.get(self.address[3:]) is self:
+            del names.bound[self.address[3:]]
         peer = self.peer
         if peer is not None and self.kind != SOCK_DGRAM:
             if self.messages:

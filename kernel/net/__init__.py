@@ -1,0 +1,1 @@
+"""Sockets: address families, their protocols, and the network namespaces they live in."""
