@@ -197,7 +197,7 @@ def copy_process(t: Thread, args: CloneArgs, traced: bool = False) -> Thread:
     kernel, flags = t.kernel, args.flags
     ns = t.nsproxy.pid_for_children
     if flags & CLONE_NEWPID:
-        ns = PidNamespace(ns, kernel.next_inum(), None)
+        ns = PidNamespace(ns, kernel.next_inum(), t.cred.user_ns)
     pid = alloc_pid(ns, kernel.next_inum(), args.set_tid)
     descriptor = -1
     limits = t.process.rlimits if flags & CLONE_THREAD else t.process.rlimits.copy()
@@ -247,7 +247,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     nsproxy = t.nsproxy
     if flags & (CLONE_NEWNS | CLONE_NEWUTS):
         mnt = nsproxy.mnt.copy(kernel.next_inum(), child.fs) if flags & CLONE_NEWNS else nsproxy.mnt
-        uts = nsproxy.uts.copy(kernel.next_inum(), None) if flags & CLONE_NEWUTS else nsproxy.uts
+        uts = nsproxy.uts.copy(kernel.next_inum(), t.cred.user_ns) if flags & CLONE_NEWUTS else nsproxy.uts
         nsproxy = replace(nsproxy, mnt=mnt, uts=uts)
     child.nsproxy = nsproxy
     child.mm = mm.hold() if flags & CLONE_VM else mm.fork(limits)  # last: what can run out of frames

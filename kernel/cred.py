@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kernel.user_ns import INIT_USER_NS, UserNamespace
+
 CAP_CHOWN = 0
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
@@ -78,20 +80,6 @@ SECURE_ALL_LOCKS = SECURE_ALL_BITS << 1
 NGROUPS_MAX = 65536
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class UserNamespace:
-    """A user namespace (user_namespaces(7)); ids are not mapped.  ``level`` is 0 for the initial one, whose ``parent`` is
-    None; ``owner``/``group`` are the effective ids of its creator."""
-
-    parent: UserNamespace | None
-    level: int
-    owner: int
-    group: int
-
-
-INIT_USER_NS = UserNamespace(None, 0, 0, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class Cred:
     """One set of credentials (``struct cred``).  Ids are unsigned 32-bit; ``groups`` is sorted; the five capability sets
@@ -128,7 +116,23 @@ class Cred:
         )
 
     def capable(self, cap: int) -> bool:
-        """Return whether capability number ``cap`` is in the effective set."""
+        """Return whether capability ``cap`` is effective over the machine: over the initial user namespace."""
+        return self.user_ns is INIT_USER_NS and bool(self.effective >> cap & 1)
+
+    def ns_capable(self, ns: UserNamespace, cap: int) -> bool:
+        """Return whether capability ``cap`` is effective over ``ns`` and what belongs to it (cap_capable).
+
+        A capability counts in one's own namespace and in those below; the owner of a namespace has them all, from its parent.
+        """
+        mine = self.user_ns
+        while ns is not mine:
+            if ns.level <= mine.level:
+                return False
+            parent = ns.parent
+            assert parent is not None
+            if parent is mine and ns.owner == self.euid:
+                return True
+            ns = parent
         return bool(self.effective >> cap & 1)
 
     def in_group(self, gid: int) -> bool:

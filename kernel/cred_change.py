@@ -1,7 +1,7 @@
 """How a thread changes its credentials: the set*id family, capset and the capability prctls (kernel/sys.c, security/commoncap.c).
 
 Every function takes the thread, checks, and commits a new ``Cred``; errors leave the old one untouched.  User and group
-ids are unsigned 32-bit, and NO_ID (-1) means "leave it" where the call says so.
+ids are those of the caller's user namespace, unsigned 32-bit; NO_ID (-1) means "leave it" where the call says so.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kernel.cred import (
     Cred,
 )
 from kernel.errno import Errno
+from kernel.user_ns import INVALID_ID, UserNamespace, from_kgid_munged, from_kuid_munged, make_kgid, make_kuid
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -42,8 +43,40 @@ def privileges_changed(old: Cred, new: Cred) -> bool:
         or old.egid != new.egid
         or old.fsuid != new.fsuid
         or old.fsgid != new.fsgid
-        or new.permitted & ~old.permitted != 0
+        or not _capabilities_within(old, new)
     )
+
+
+def _capabilities_within(old: Cred, new: Cred) -> bool:
+    """Tell whether ``new`` can do no more than ``old`` (cred_cap_issubset): the owner of a new user namespace below its
+    own could do everything there before, too."""
+    if new.user_ns is old.user_ns:
+        return new.permitted & ~old.permitted == 0
+    ns = new.user_ns
+    while ns.parent is not None:
+        if ns.parent is old.user_ns and ns.owner == old.euid:
+            return True
+        ns = ns.parent
+    return False
+
+
+def _kuid(ns: UserNamespace, uid: int, kept: int) -> int:
+    """Return the kernel id an argument names, ``kept`` for NO_ID.  EINVAL: not mapped."""
+    if uid == NO_ID:
+        return kept
+    kuid = make_kuid(ns, uid)
+    if kuid == INVALID_ID:
+        raise Errno.EINVAL
+    return kuid
+
+
+def _kgid(ns: UserNamespace, gid: int, kept: int) -> int:
+    if gid == NO_ID:
+        return kept
+    kgid = make_kgid(ns, gid)
+    if kgid == INVALID_ID:
+        raise Errno.EINVAL
+    return kgid
 
 
 def commit(t: Thread, new: Cred) -> None:
@@ -64,13 +97,14 @@ def _fix_setuid(old: Cred, new: Cred) -> Cred:
     if new.securebits & SECBIT_NO_SETUID_FIXUP:
         return new
     permitted, effective, ambient = new.permitted, new.effective, new.ambient
-    if 0 in (old.uid, old.euid, old.suid) and 0 not in (new.uid, new.euid, new.suid):
+    root = make_kuid(old.user_ns, 0)
+    if root in (old.uid, old.euid, old.suid) and root not in (new.uid, new.euid, new.suid):
         if not old.securebits & SECBIT_KEEP_CAPS:
             permitted = effective = 0
         ambient = 0
-    if old.euid == 0 and new.euid != 0:
+    if old.euid == root and new.euid != root:
         effective = 0
-    if old.euid != 0 and new.euid == 0:
+    if old.euid != root and new.euid == root:
         effective = permitted
     return replace(new, permitted=permitted, effective=effective, ambient=ambient)
 
@@ -83,10 +117,11 @@ def _commit_uids(t: Thread, uid: int, euid: int, suid: int) -> int:
 
 def setuid(t: Thread, uid: int) -> int:
     """setuid(2).  EINVAL for -1; EPERM without CAP_SETUID unless it is the real or saved id."""
-    if uid == NO_ID:
-        raise Errno.EINVAL
     old = t.cred
-    if old.capable(CAP_SETUID):
+    uid = _kuid(old.user_ns, uid, INVALID_ID)
+    if uid == INVALID_ID:
+        raise Errno.EINVAL
+    if old.ns_capable(old.user_ns, CAP_SETUID):
         return _commit_uids(t, uid, uid, uid)
     if uid not in (old.uid, old.suid):
         raise Errno.EPERM
@@ -96,9 +131,9 @@ def setuid(t: Thread, uid: int) -> int:
 def setreuid(t: Thread, ruid: int, euid: int) -> int:
     """setreuid(2): the saved id follows the effective one when the real id is set or the effective id becomes another."""
     old = t.cred
-    privileged = old.capable(CAP_SETUID)
-    uid = old.uid if ruid == NO_ID else ruid
-    new_euid = old.euid if euid == NO_ID else euid
+    privileged = old.ns_capable(old.user_ns, CAP_SETUID)
+    uid = _kuid(old.user_ns, ruid, old.uid)
+    new_euid = _kuid(old.user_ns, euid, old.euid)
     if not privileged:
         if uid not in (old.uid, old.euid) or new_euid not in (old.uid, old.euid, old.suid):
             raise Errno.EPERM
@@ -110,8 +145,8 @@ def setresuid(t: Thread, ruid: int, euid: int, suid: int) -> int:
     """setresuid(2): without CAP_SETUID each id must be one of the three old ones."""
     old = t.cred
     have = (old.uid, old.euid, old.suid)
-    wanted = [was if want == NO_ID else want for want, was in zip((ruid, euid, suid), have, strict=True)]
-    if any(want not in have for want in wanted) and not old.capable(CAP_SETUID):
+    wanted = [_kuid(old.user_ns, want, was) for want, was in zip((ruid, euid, suid), have, strict=True)]
+    if any(want not in have for want in wanted) and not old.ns_capable(old.user_ns, CAP_SETUID):
         raise Errno.EPERM
     if tuple(wanted) == have and old.fsuid == old.euid:
         return 0
@@ -121,25 +156,29 @@ def setresuid(t: Thread, ruid: int, euid: int, suid: int) -> int:
 def setfsuid(t: Thread, uid: int) -> int:
     """setfsuid(2): return the previous id, whether or not it changed."""
     old = t.cred
-    if uid == NO_ID or uid == old.fsuid:
-        return old.fsuid
-    if uid in (old.uid, old.euid, old.suid) or old.capable(CAP_SETUID):
+    before = from_kuid_munged(old.user_ns, old.fsuid)
+    uid = make_kuid(old.user_ns, uid)
+    if uid == INVALID_ID or uid == old.fsuid:
+        return before
+    if uid in (old.uid, old.euid, old.suid) or old.ns_capable(old.user_ns, CAP_SETUID):
         effective = old.effective
         if not old.securebits & SECBIT_NO_SETUID_FIXUP:
-            if old.fsuid == 0:
+            root = make_kuid(old.user_ns, 0)
+            if old.fsuid == root:
                 effective &= ~CAP_FS_SET
-            elif uid == 0:
+            elif uid == root:
                 effective |= CAP_FS_SET & old.permitted
         commit(t, replace(old, fsuid=uid, effective=effective))
-    return old.fsuid
+    return before
 
 
 def setgid(t: Thread, gid: int) -> int:
     """setgid(2)."""
-    if gid == NO_ID:
-        raise Errno.EINVAL
     old = t.cred
-    if old.capable(CAP_SETGID):
+    gid = _kgid(old.user_ns, gid, INVALID_ID)
+    if gid == INVALID_ID:
+        raise Errno.EINVAL
+    if old.ns_capable(old.user_ns, CAP_SETGID):
         commit(t, replace(old, gid=gid, egid=gid, sgid=gid, fsgid=gid))
     elif gid in (old.gid, old.sgid):
         commit(t, replace(old, egid=gid, fsgid=gid))
@@ -151,9 +190,9 @@ def setgid(t: Thread, gid: int) -> int:
 def setregid(t: Thread, rgid: int, egid: int) -> int:
     """setregid(2)."""
     old = t.cred
-    gid = old.gid if rgid == NO_ID else rgid
-    new_egid = old.egid if egid == NO_ID else egid
-    if not old.capable(CAP_SETGID):
+    gid = _kgid(old.user_ns, rgid, old.gid)
+    new_egid = _kgid(old.user_ns, egid, old.egid)
+    if not old.ns_capable(old.user_ns, CAP_SETGID):
         if gid not in (old.gid, old.egid) or new_egid not in (old.gid, old.egid, old.sgid):
             raise Errno.EPERM
     sgid = new_egid if rgid != NO_ID or (egid != NO_ID and new_egid != old.gid) else old.sgid
@@ -165,8 +204,8 @@ def setresgid(t: Thread, rgid: int, egid: int, sgid: int) -> int:
     """setresgid(2)."""
     old = t.cred
     have = (old.gid, old.egid, old.sgid)
-    wanted = [was if want == NO_ID else want for want, was in zip((rgid, egid, sgid), have, strict=True)]
-    if any(want not in have for want in wanted) and not old.capable(CAP_SETGID):
+    wanted = [_kgid(old.user_ns, want, was) for want, was in zip((rgid, egid, sgid), have, strict=True)]
+    if any(want not in have for want in wanted) and not old.ns_capable(old.user_ns, CAP_SETGID):
         raise Errno.EPERM
     commit(t, replace(old, gid=wanted[0], egid=wanted[1], sgid=wanted[2], fsgid=wanted[1]))
     return 0
@@ -175,16 +214,19 @@ def setresgid(t: Thread, rgid: int, egid: int, sgid: int) -> int:
 def setfsgid(t: Thread, gid: int) -> int:
     """setfsgid(2): return the previous id."""
     old = t.cred
-    if gid != NO_ID and gid != old.fsgid and (gid in (old.gid, old.egid, old.sgid) or old.capable(CAP_SETGID)):
+    gid = make_kgid(old.user_ns, gid)
+    if gid != INVALID_ID and (gid in (old.gid, old.egid, old.sgid, old.fsgid) or old.ns_capable(old.user_ns, CAP_SETGID)):
         commit(t, replace(old, fsgid=gid))
-    return old.fsgid
+    return from_kgid_munged(old.user_ns, old.fsgid)
 
 
 def setgroups(t: Thread, groups: tuple[int, ...]) -> int:
-    """Replace the supplementary groups; the caller has checked CAP_SETGID.  EINVAL for an id of -1."""
-    if NO_ID in groups:
+    """Replace the supplementary groups; the caller has checked CAP_SETGID.  EINVAL for an id that is not mapped."""
+    ns = t.cred.user_ns
+    kgids = [make_kgid(ns, gid) for gid in groups]
+    if INVALID_ID in kgids:
         raise Errno.EINVAL
-    commit(t, replace(t.cred, groups=tuple(sorted(groups))))
+    commit(t, replace(t.cred, groups=tuple(sorted(kgids))))
     return 0
 
 
@@ -193,7 +235,7 @@ def capset(t: Thread, effective: int, inheritable: int, permitted: int) -> int:
     """capset(2): EPERM for more than the rules of cap_capset allow; bits beyond the last capability are dropped."""
     effective, inheritable, permitted = effective & CAP_FULL_SET, inheritable & CAP_FULL_SET, permitted & CAP_FULL_SET
     old = t.cred
-    if not old.capable(CAP_SETPCAP) and inheritable & ~(old.inheritable | old.permitted):
+    if not old.ns_capable(old.user_ns, CAP_SETPCAP) and inheritable & ~(old.inheritable | old.permitted):
         raise Errno.EPERM
     if inheritable & ~(old.inheritable | old.bounding) or permitted & ~old.permitted or effective & ~permitted:
         raise Errno.EPERM
@@ -211,7 +253,7 @@ def bounding_read(t: Thread, cap: int) -> int:
 
 def bounding_drop(t: Thread, cap: int) -> int:
     """PR_CAPBSET_DROP.  EPERM without CAP_SETPCAP, then EINVAL."""
-    if not t.cred.capable(CAP_SETPCAP):
+    if not t.cred.ns_capable(t.cred.user_ns, CAP_SETPCAP):
         raise Errno.EPERM
     if cap > CAP_LAST_CAP:
         raise Errno.EINVAL
@@ -227,7 +269,7 @@ def set_securebits(t: Thread, bits: int) -> int:
         locked & (old.securebits ^ bits)
         or old.securebits & SECURE_ALL_LOCKS & ~bits
         or bits & ~(SECURE_ALL_LOCKS | SECURE_ALL_BITS)
-        or not old.capable(CAP_SETPCAP)
+        or not old.ns_capable(old.user_ns, CAP_SETPCAP)
     ):
         raise Errno.EPERM
     commit(t, replace(old, securebits=bits))

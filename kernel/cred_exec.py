@@ -14,6 +14,7 @@ from kernel.cred import CAP_SETUID, CAP_SYS_PTRACE, SECBIT_KEEP_CAPS, SECBIT_NOR
 from kernel.errno import Errno
 from kernel.fs.inode import MAY_READ
 from kernel.fs.mount import MS_NOSUID
+from kernel.user_ns import INVALID_ID, from_kgid, from_kuid, make_kuid
 
 if TYPE_CHECKING:
     from kernel.fs.file import File, Stat
@@ -28,8 +29,11 @@ def set_ids(t: Thread, stat: Stat, nosuid: bool) -> tuple[int, int]:
     """Return the effective (uid, gid) a file gives (bprm_fill_uid): set-id bits count unless the mount is nosuid or the
     thread has no_new_privs, and set-group-id only on a group-executable file."""
     euid, egid = t.cred.euid, t.cred.egid
-    if nosuid or t.no_new_privs:
+    if nosuid or t.no_new_privs or not stat.mode & (_S_ISUID | _S_ISGID):
         return euid, egid
+    ns = t.cred.user_ns
+    if from_kuid(ns, stat.uid) == INVALID_ID or from_kgid(ns, stat.gid) == INVALID_ID:
+        return euid, egid  # an owner without a number here gives nothing
     if stat.mode & _S_ISUID:
         euid = stat.uid
     if stat.mode & (_S_ISGID | _S_IXGRP) == _S_ISGID | _S_IXGRP:
@@ -65,23 +69,24 @@ def exec_creds(t: Thread, executable: File, stat: Stat) -> tuple[Cred, bool]:
     euid, egid = set_ids(t, stat, where is not None and where.mount.flags & MS_NOSUID != 0)
     permitted = 0
     privileged = False
+    root = make_kuid(old.user_ns, 0)
     if not old.securebits & SECBIT_NOROOT:
-        if 0 in (euid, old.uid):
+        if root in (euid, old.uid):
             permitted = old.bounding | old.inheritable
-        privileged = euid == 0
+        privileged = euid == root
     set_id = euid != old.uid or egid != old.gid
     gained = permitted & ~old.permitted != 0
-    traced = t.ptrace != 0 and not (t.ptracer_cred is not None and t.ptracer_cred.capable(CAP_SYS_PTRACE))
+    traced = t.ptrace != 0 and not (t.ptracer_cred is not None and t.ptracer_cred.ns_capable(old.user_ns, CAP_SYS_PTRACE))
     shared = t.fs.users > sum(1 for x in t.process.threads if x.fs is t.fs and not x.exiting)
     if (set_id or gained) and (traced or shared or t.no_new_privs):
-        if not old.capable(CAP_SETUID) or t.no_new_privs:
+        if not old.ns_capable(old.user_ns, CAP_SETUID) or t.no_new_privs:
             euid, egid = old.uid, old.gid
         permitted &= old.permitted
     ambient = 0 if set_id else old.ambient
     permitted |= ambient
     effective = permitted if privileged else ambient
     grew = permitted & ~ambient != 0
-    secure = set_id or (old.uid != 0 and (privileged or grew))
+    secure = set_id or (old.uid != root and (privileged or grew))
     new = replace(
         old,
         euid=euid,

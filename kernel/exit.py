@@ -52,6 +52,7 @@ from kernel.task import (
     Thread,
 )
 from kernel.tty import disassociate_ctty
+from kernel.user_ns import uid_for
 from kernel.waitqueue import UNINTERRUPTIBLE, Block, Blocking
 
 
@@ -107,7 +108,7 @@ def notify_parent(t: Thread, as_process: bool) -> bool:
             signo=signal,
             code=code,
             pid=pid.nr_in(ns_of(parent)),
-            uid=t.cred.uid,
+            uid=uid_for(parent, t.cred.uid),
             status=value,
             utime=(times.utime + t.times.utime) // 10_000_000,
             stime=(times.stime + t.times.stime) // 10_000_000,
@@ -264,7 +265,10 @@ def reparent(child: Process, old: Thread, new: Thread | None) -> None:
         thread.real_parent = new
         if thread.pdeath_signal and not thread.exiting:
             info = SigInfo(
-                signo=thread.pdeath_signal, code=SI_USER, pid=old.process.tgid_pid.nr_in(ns_of(thread)), uid=old.cred.uid
+                signo=thread.pdeath_signal,
+                code=SI_USER,
+                pid=old.process.tgid_pid.nr_in(ns_of(thread)),
+                uid=uid_for(thread, old.cred.uid),
             )
             if old.kernel.semantics.pdeath_unchecked or _may_signal(old, thread):
                 send_signal(thread, info, group=True, force=True)

@@ -38,6 +38,7 @@ from kernel.signal_pending import (
 )
 from kernel.signal_send import PT_SEIZED, is_global_init, kill_pgrp, ptrace_trap_notify, send_signal, wake_stopped
 from kernel.task import RUNNING, STOPPED
+from kernel.user_ns import uid_for
 from kernel.waitqueue import KILLABLE, UNINTERRUPTIBLE, Block, Blocking, WaitQueue
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def notify_parent_cldstop(t: Thread, for_ptracer: bool, why: int) -> None:
             SIGCHLD,
             code=why,
             pid=pid.nr_in(ns_of(parent)),
-            uid=target.cred.uid,
+            uid=uid_for(parent, target.cred.uid),
             status=status,
             utime=times.utime // _TICK,
             stime=times.stime // _TICK,

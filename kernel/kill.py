@@ -9,31 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.cred import CAP_KILL, Cred
+from kernel.cred import CAP_KILL
 from kernel.errno import Errno
 from kernel.pid import ns_of, tgid_in
 from kernel.signal import NSIG, SI_TKILL, SIGCONT, SigInfo
 from kernel.signal_send import from_ancestor, send_signal, user_info
+from kernel.user_ns import make_kuid, uid_for
 
 if TYPE_CHECKING:
-    from kernel.cred import UserNamespace
     from kernel.pid import Pid
     from kernel.task import Process, Thread
 
 INT_MIN = -(1 << 31)
-
-
-def _capable_over(cred: Cred, ns: UserNamespace) -> bool:
-    """Tell whether ``cred`` has CAP_KILL over the user namespace ``ns`` (ns_capable)."""
-    at: UserNamespace | None = ns
-    while at is not None:
-        if at is cred.user_ns:
-            return cred.capable(CAP_KILL)
-        if at.parent is cred.user_ns and at.owner == cred.euid:
-            # The owner of a namespace has every capability in it, from outside.
-            return True
-        at = at.parent
-    return False
 
 
 def check_kill_permission(t: Thread, target: Thread, signo: int) -> None:
@@ -47,7 +34,7 @@ def check_kill_permission(t: Thread, target: Thread, signo: int) -> None:
     if target.process is t.process:
         return
     mine, other = t.cred, target.cred
-    if mine.euid in (other.suid, other.uid) or mine.uid in (other.suid, other.uid) or _capable_over(mine, other.user_ns):
+    if mine.euid in (other.suid, other.uid) or mine.uid in (other.suid, other.uid) or mine.ns_capable(other.user_ns, CAP_KILL):
         return
     if signo == SIGCONT and target.process.session is t.process.session:
         return
@@ -64,6 +51,10 @@ def kill_process(t: Thread, process: Process, signo: int, info: SigInfo | None =
 
 def _send(t: Thread, target: Thread, signo: int, info: SigInfo, group: bool) -> None:
     force = from_ancestor(t, target)
+    if info.raw and t.cred.user_ns is not target.cred.user_ns and info.has_sender():
+        # The sender named a user of its own namespace.
+        uid = uid_for(target, make_kuid(t.cred.user_ns, info.uid))
+        info = info._replace(uid=uid, raw=info.raw[:4] + uid.to_bytes(4, "little") + info.raw[8:])
     if force and info.raw and info.has_sender():
         # The sender has no number in the target's namespace (send_signal_locked).
         info = info._replace(pid=0, raw=bytes(4) + info.raw[4:])

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
+from kernel.user_ns import INIT_USER_NS, UserNamespace
 from kernel.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class PidNamespace:
 
     __slots__ = ("parent", "level", "pids", "last", "pid_max", "dead", "child_reaper", "reboot", "inum", "user_ns", "emptied")
 
-    def __init__(self, parent: PidNamespace | None, inum: int, user_ns: object = None) -> None:
+    def __init__(self, parent: PidNamespace | None, inum: int, user_ns: UserNamespace = INIT_USER_NS) -> None:
         self.parent = parent
         self.level: int = 0 if parent is None else parent.level + 1
         self.pids: dict[int, Pid] = {}

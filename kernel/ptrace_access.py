@@ -31,8 +31,9 @@ def may_access(t: Thread, target: Thread, mode: int = MODE_REALCREDS) -> bool:
     if t.process is target.process:
         return True
     mine, other = t.cred, target.cred
-    capable = mine.capable(CAP_SYS_PTRACE)
-    if capable:
+    if mine.ns_capable(other.user_ns, CAP_SYS_PTRACE):
+        # The memory may belong to a namespace further out than its user's: a program that one may not read (exec in a
+        # user namespace raises mm->user_ns).  Nothing here makes such memory, so the credentials' namespace counts.
         return True
     uid, gid = (mine.fsuid, mine.fsgid) if mode == MODE_FSCREDS else (mine.uid, mine.gid)
     if not (uid == other.euid == other.suid == other.uid and gid == other.egid == other.sgid == other.gid):
@@ -40,12 +41,15 @@ def may_access(t: Thread, target: Thread, mode: int = MODE_REALCREDS) -> bool:
     if target.mm is not None and target.mm.dumpable != SUID_DUMP_USER:
         return False
     caps = mine.effective if mode == MODE_FSCREDS else mine.permitted
-    return not other.permitted & ~caps
+    return mine.user_ns is other.user_ns and not other.permitted & ~caps
 
 
 def may_be_traced_by(t: Thread, tracer: Thread) -> bool:
     """Tell whether ``t`` may ask ``tracer`` to trace it (cap_ptrace_traceme)."""
-    return not t.cred.permitted & ~tracer.cred.permitted or tracer.cred.capable(CAP_SYS_PTRACE)
+    mine, other = t.cred, tracer.cred
+    if mine.user_ns is other.user_ns and not mine.permitted & ~other.permitted:
+        return True
+    return other.ns_capable(mine.user_ns, CAP_SYS_PTRACE)
 
 
 def check_access(t: Thread, target: Thread, mode: int = MODE_REALCREDS) -> None:

@@ -145,7 +145,7 @@ def set_sigmask(target: Thread, mask: int) -> None:
 # -- memory -----------------------------------------------------------------------------------------------------------
 def _accessible(target: Thread) -> bool:
     mm, cred = target.mm, target.ptracer_cred
-    return mm is not None and (mm.dumpable == 1 or (cred is not None and cred.capable(CAP_SYS_PTRACE)))
+    return mm is not None and (mm.dumpable == 1 or (cred is not None and cred.ns_capable(target.cred.user_ns, CAP_SYS_PTRACE)))
 
 
 def peek(target: Thread, address: int) -> int:

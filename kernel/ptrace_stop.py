@@ -35,6 +35,7 @@ from kernel.signal_pending import (
 )
 from kernel.signal_send import force_signal, send_sig_self, send_signal
 from kernel.task import TRACED, Thread
+from kernel.user_ns import uid_for
 from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
 
 MESSAGE_SYSCALL_ENTRY = 1
@@ -103,7 +104,7 @@ def _notify_stop(t: Thread, why: int, complete: bool, notified: bool) -> None:
 
 
 def _notify(t: Thread, signo: int, code: int, why: int, message: int) -> Blocking[tuple[int, SigInfo | None]]:
-    info = SigInfo(signo, code=code, pid=t.pid.nr_in(ns_of(t)), uid=t.cred.uid)
+    info = SigInfo(signo, code=code, pid=t.pid.nr_in(ns_of(t)), uid=uid_for(t, t.cred.uid))
     return ptrace_stop(t, code, why, message, info)
 
 
@@ -130,7 +131,7 @@ def ptrace_signal(t: Thread, info: SigInfo, group: bool) -> Blocking[SigInfo | N
     if signo != info.signo:
         sender = t.parent
         if sender is not None:
-            info = SigInfo(signo, code=SI_USER, pid=sender.pid.nr_in(ns_of(t)), uid=sender.cred.uid)
+            info = SigInfo(signo, code=SI_USER, pid=sender.pid.nr_in(ns_of(t)), uid=uid_for(t, sender.cred.uid))
         else:
             info = SigInfo(signo)
     if t.blocked >> (signo - 1) & 1 or fatal_signal_pending(t):

@@ -18,6 +18,7 @@ from kernel.sched_params import (
     SCHED_NORMAL,
     SCHED_RR,
 )
+from kernel.user_ns import INVALID_ID, make_kuid
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -48,7 +49,7 @@ def can_nice(t: Thread, target: Thread, nice: int) -> bool:
 
 def set_nice(t: Thread, target: Thread, nice: int) -> None:
     """Set one thread's nice value (set_one_prio).  EPERM: not the caller's; EACCES: lower than it may."""
-    if not same_owner(t, target) and target.cred.uid != t.cred.euid and not t.cred.capable(CAP_SYS_NICE):
+    if not same_owner(t, target) and target.cred.uid != t.cred.euid and not t.cred.ns_capable(target.cred.user_ns, CAP_SYS_NICE):
         raise Errno.EPERM
     if nice < target.sched.nice and not can_nice(t, target, nice):
         raise Errno.EACCES
@@ -67,7 +68,9 @@ def targets(t: Thread, which: int, who: int) -> Iterator[Thread]:
         for process in list(pid.pgrp) if pid is not None else ():
             yield from process.living
     else:
-        uid = who if who else t.cred.uid
+        uid = make_kuid(t.cred.user_ns, who) if who else t.cred.uid
+        if uid == INVALID_ID:
+            raise Errno.ESRCH
         for thread in list(t.kernel.all_threads()):
             if not thread.exiting and thread.cred.uid == uid and thread.pid.nr_in(ns):
                 yield thread

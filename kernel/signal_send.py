@@ -45,6 +45,7 @@ from kernel.signal_pending import (
     set_jobctl_pending,
 )
 from kernel.task import STOPPED, TRACED, WORK_SIGNAL
+from kernel.user_ns import uid_for
 
 if TYPE_CHECKING:
     from kernel.pid import Pid
@@ -62,7 +63,7 @@ def kernel_info(signo: int) -> SigInfo:
 
 def user_info(sender: Thread, target: Thread, signo: int, code: int = SI_USER) -> SigInfo:
     """Return the siginfo of kill(2) and friends: the sender's pid as the target sees it (0 if invisible) and real uid."""
-    return SigInfo(signo, code=code, pid=sender.process.tgid_pid.nr_in(ns_of(target)), uid=sender.cred.uid)
+    return SigInfo(signo, code=code, pid=sender.process.tgid_pid.nr_in(ns_of(target)), uid=uid_for(target, sender.cred.uid))
 
 
 def from_ancestor(sender: Thread, target: Thread) -> bool:

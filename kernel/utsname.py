@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernel.personality import UNAME26
+from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 SYSNAME = b"Linux"
 RELEASE = b"6.12.0-tgid"
@@ -16,13 +17,15 @@ class UtsNamespace:
 
     __slots__ = ("nodename", "domainname", "inum", "user_ns")
 
-    def __init__(self, inum: int, nodename: bytes = b"tgid", domainname: bytes = b"(none)", user_ns: object = None) -> None:
+    def __init__(
+        self, inum: int, nodename: bytes = b"tgid", domainname: bytes = b"(none)", user_ns: UserNamespace = INIT_USER_NS
+    ) -> None:
         self.nodename = nodename
         self.domainname = domainname
         self.inum = inum
         self.user_ns = user_ns
 
-    def copy(self, inum: int, user_ns: object) -> UtsNamespace:
+    def copy(self, inum: int, user_ns: UserNamespace) -> UtsNamespace:
         """Return the namespace CLONE_NEWUTS makes of this one."""
         return UtsNamespace(inum, self.nodename, self.domainname, user_ns)
 

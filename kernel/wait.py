@@ -18,6 +18,7 @@ from kernel.pid import Pid, ns_of
 from kernel.signal import CLD_CONTINUED, CLD_STOPPED, CLD_TRAPPED, SIGCHLD, SIGCONT
 from kernel.signal_pending import JOBCTL_LISTENING
 from kernel.task import EXIT_DEAD, EXIT_NONE, EXIT_TRACED, EXIT_TRACEE, EXIT_ZOMBIE, TRACED, Thread
+from kernel.user_ns import uid_for
 from kernel.waitqueue import Block, Blocking, Wakeup
 
 WNOHANG = 1
@@ -154,7 +155,7 @@ def _reap(t: Thread, target: Thread, as_process: bool, flags: int) -> Report:
     if as_process:
         times.add(process.times)
         times.add(process.child_times)
-    report = Report(pid.nr_in(ns), status, code, value, target.cred.uid, times, process.maxrss_pages)
+    report = Report(pid.nr_in(ns), status, code, value, uid_for(t, target.cred.uid), times, process.maxrss_pages)
     if flags & WNOWAIT:
         return report
     if as_process:
@@ -205,7 +206,7 @@ def _stopped(t: Thread, target: Thread, flags: int) -> Report | None:
             process.group_exit_code = 0
     pid = process.tgid_pid if as_group else target.pid
     why = CLD_STOPPED if as_group else CLD_TRAPPED
-    return Report(pid.nr_in(ns_of(t)), code << 8 | 0x7F, why, code, target.cred.uid, None)
+    return Report(pid.nr_in(ns_of(t)), code << 8 | 0x7F, why, code, uid_for(t, target.cred.uid), None)
 
 
 def _child_of(t: Thread, target: Thread, flags: int) -> bool:
@@ -221,7 +222,7 @@ def _continued(t: Thread, target: Thread, as_tracee: bool, flags: int) -> Report
     if not flags & WNOWAIT:
         process.stop_continued = False
     pid = target.pid if as_tracee else process.tgid_pid
-    return Report(pid.nr_in(ns_of(t)), 0xFFFF, CLD_CONTINUED, SIGCONT, process.rep.cred.uid, None)
+    return Report(pid.nr_in(ns_of(t)), 0xFFFF, CLD_CONTINUED, SIGCONT, uid_for(t, process.rep.cred.uid), None)
 
 
 def do_wait(t: Thread, options: WaitOptions) -> Report | Blocking[Report | None] | None:

@@ -10,6 +10,7 @@ from kernel.hardware import Frames
 from kernel.mm.address_space import AddressSpace
 from kernel.rlimit import RLIMIT_STACK
 from kernel.task import Thread
+from kernel.user_ns import gid_for, uid_for
 from loader import binfmt, vdso
 from loader.layout import choose
 from loader.memory import ProcessMemory
@@ -68,7 +69,7 @@ class _Program:
             ProcessMemory(t, mm, self._vdso),
             choose(limit, random if options.aslr else None),
             random(16),
-            Credentials(cred.uid, cred.euid, cred.gid, cred.egid, secure),
+            Credentials(uid_for(t, cred.uid), uid_for(t, cred.euid), gid_for(t, cred.gid), gid_for(t, cred.egid), secure),
             Processor(),
             limit,
         )

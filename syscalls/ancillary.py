@@ -23,6 +23,7 @@ from kernel.net.socket import (
     pack_cred,
 )
 from kernel.pid import ns_of
+from kernel.user_ns import INVALID_ID, make_kgid, make_kuid
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -70,12 +71,15 @@ def parse_control(t: Thread, sock: Socket, control: bytes) -> Ancillary:
 def _claimed_cred(t: Thread, pid: int, uid: int, gid: int) -> PeerCred:
     """Check the identity a sender claims (scm_check_creds): its own, or with privilege another's.  EPERM, ESRCH."""
     mine = t.cred
-    own = pid == t.process.tgid_pid.nr_in(ns_of(t)) or mine.capable(CAP_SYS_ADMIN)
+    uid, gid = make_kuid(mine.user_ns, uid), make_kgid(mine.user_ns, gid)
+    if INVALID_ID in (uid, gid):
+        raise Errno.EINVAL
+    own = pid == t.process.tgid_pid.nr_in(ns_of(t)) or mine.ns_capable(ns_of(t).user_ns, CAP_SYS_ADMIN)
     if not own:
         raise Errno.EPERM
-    if uid not in (mine.uid, mine.euid, mine.suid) and not mine.capable(CAP_SETUID):
+    if uid not in (mine.uid, mine.euid, mine.suid) and not mine.ns_capable(mine.user_ns, CAP_SETUID):
         raise Errno.EPERM
-    if gid not in (mine.gid, mine.egid, mine.sgid) and not mine.capable(CAP_SETGID):
+    if gid not in (mine.gid, mine.egid, mine.sgid) and not mine.ns_capable(mine.user_ns, CAP_SETGID):
         raise Errno.EPERM
     found = ns_of(t).find(pid)
     if found is None:

@@ -10,6 +10,7 @@ from kernel.cred import CAP_SETGID, NGROUPS_MAX
 from kernel.errno import Errno
 from kernel.pid import ns_of
 from kernel.task import Thread
+from kernel.user_ns import gid_for, uid_for
 from syscalls.table import syscall
 from syscalls.types import Gid, Int, Uid, custom, in_struct, out_struct
 
@@ -24,25 +25,25 @@ CapsOut = Annotated[int, custom("cap_sets", out=True)]
 @syscall(102)
 def getuid(t: Thread) -> int:
     """getuid(2)."""
-    return t.cred.uid
+    return uid_for(t, t.cred.uid)
 
 
 @syscall(104)
 def getgid(t: Thread) -> int:
     """getgid(2)."""
-    return t.cred.gid
+    return gid_for(t, t.cred.gid)
 
 
 @syscall(107)
 def geteuid(t: Thread) -> int:
     """geteuid(2)."""
-    return t.cred.euid
+    return uid_for(t, t.cred.euid)
 
 
 @syscall(108)
 def getegid(t: Thread) -> int:
     """getegid(2)."""
-    return t.cred.egid
+    return gid_for(t, t.cred.egid)
 
 
 @syscall(105)
@@ -103,13 +104,13 @@ def _write_ids(t: Thread, addresses: tuple[int, int, int], ids: tuple[int, int, 
 @syscall(118)
 def getresuid(t: Thread, ruid: IdOut, euid: IdOut, suid: IdOut) -> int:
     """getresuid(2)."""
-    return _write_ids(t, (ruid, euid, suid), (t.cred.uid, t.cred.euid, t.cred.suid))
+    return _write_ids(t, (ruid, euid, suid), (uid_for(t, t.cred.uid), uid_for(t, t.cred.euid), uid_for(t, t.cred.suid)))
 
 
 @syscall(120)
 def getresgid(t: Thread, rgid: IdOut, egid: IdOut, sgid: IdOut) -> int:
     """getresgid(2)."""
-    return _write_ids(t, (rgid, egid, sgid), (t.cred.gid, t.cred.egid, t.cred.sgid))
+    return _write_ids(t, (rgid, egid, sgid), (gid_for(t, t.cred.gid), gid_for(t, t.cred.egid), gid_for(t, t.cred.sgid)))
 
 
 @syscall(115)
@@ -122,14 +123,15 @@ def getgroups(t: Thread, size: Int, groups: GroupsOut) -> int:
         if len(have) > size:
             raise Errno.EINVAL
         assert t.mm is not None
-        t.mm.write(groups, struct.pack(f"<{len(have)}I", *have))
+        t.mm.write(groups, struct.pack(f"<{len(have)}I", *(gid_for(t, gid) for gid in have)))
     return len(have)
 
 
 @syscall(116)
 def setgroups(t: Thread, size: Int, groups: GroupsIn) -> int:
     """setgroups(2)."""
-    if not t.cred.capable(CAP_SETGID):
+    cred = t.cred
+    if not (cred.ns_capable(cred.user_ns, CAP_SETGID) and cred.user_ns.may_setgroups()):
         raise Errno.EPERM
     if not 0 <= size <= NGROUPS_MAX:
         raise Errno.EINVAL

@@ -217,6 +217,7 @@ def _chown_file(t: Thread, file: File, uid: int, gid: int) -> None:
     elif isinstance(file, AnonFile):
         raise Errno.EOPNOTSUPP
     else:
+        uid, gid = attr.owner_ids(t, uid, gid)
         attr.may_chown(t, file.stat(t), uid, gid)
 
 

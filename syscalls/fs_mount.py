@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from kernel.cred import CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN
+from kernel.cred import CAP_DAC_READ_SEARCH
 from kernel.errno import Errno
-from kernel.fs.mounting import check_umount_flags, do_mount, do_umount
+from kernel.fs.mounting import check_umount_flags, do_mount, do_umount, may_mount
 from kernel.fs.mounting import pivot_root as do_pivot_root
 from kernel.fs.path import AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, lookup
 from syscalls.table import syscall
@@ -52,7 +52,7 @@ def umount2(t: Thread, target: PathPtr, flags: UmountFlags) -> None:
 @syscall(155)
 def pivot_root(t: Thread, new_root: Path, put_old: Path) -> None:
     """pivot_root(2)."""
-    if not t.cred.capable(CAP_SYS_ADMIN):
+    if not may_mount(t):
         raise Errno.EPERM
     do_pivot_root(t, new_root, put_old)
 

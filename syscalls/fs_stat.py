@@ -24,6 +24,7 @@ from kernel.fs.path import (
     lookup,
     path_name,
 )
+from kernel.user_ns import INIT_USER_NS, gid_for, make_kuid, uid_for
 from syscalls.structs import Struct
 from syscalls.table import syscall
 from syscalls.types import DirFd, Fd, Int, Path, PathPtr, Size, UInt, custom, flags, get_name, out_struct
@@ -83,10 +84,13 @@ _PACK_STAT = STAT.format.pack
 
 
 def _put_stat(t: Thread, address: int, s: Stat) -> None:
+    uid, gid = s.uid, s.gid
+    if t.cred.user_ns is not INIT_USER_NS:
+        uid, gid = uid_for(t, uid), gid_for(t, gid)
     t.mm.write(  # type: ignore[union-attr]
         address,
         _PACK_STAT(
-            s.dev, s.ino, s.nlink, s.mode, s.uid, s.gid, s.rdev, s.size, s.blksize, s.blocks,
+            s.dev, s.ino, s.nlink, s.mode, uid, gid, s.rdev, s.size, s.blksize, s.blocks,
             s.atime // NS, s.atime % NS, s.mtime // NS, s.mtime % NS, s.ctime // NS, s.ctime % NS,
         ),
     )  # fmt: skip
@@ -149,9 +153,10 @@ def statx(t: Thread, dirfd: DirFd, path: PathPtr, flags: StatxFlags, mask: Statx
             attributes = STATX_ATTR_MOUNT_ROOT
     STATX.write(
         t.mm,  # type: ignore[arg-type]
-        buffer, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, s.blksize, attributes, s.nlink, s.uid, s.gid, s.mode, s.ino,
-        s.size, s.blocks, STATX_ATTR_MOUNT_ROOT, s.atime // NS, s.atime % NS, s.btime // NS, s.btime % NS, s.ctime // NS,
-        s.ctime % NS, s.mtime // NS, s.mtime % NS, major(s.rdev), minor(s.rdev), major(s.dev), minor(s.dev), mount_id,
+        buffer, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, s.blksize, attributes, s.nlink, uid_for(t, s.uid),
+        gid_for(t, s.gid), s.mode, s.ino, s.size, s.blocks, STATX_ATTR_MOUNT_ROOT, s.atime // NS, s.atime % NS,
+        s.btime // NS, s.btime % NS, s.ctime // NS, s.ctime % NS, s.mtime // NS, s.mtime % NS, major(s.rdev), minor(s.rdev),
+        major(s.dev), minor(s.dev), mount_id,
     )  # fmt: skip
 
 
@@ -205,7 +210,7 @@ def _as_real_user(cred: Cred) -> Cred:
     (access_override_creds)."""
     effective = cred.effective
     if not cred.securebits & 4:
-        effective = cred.permitted if cred.uid == 0 else 0
+        effective = cred.permitted if cred.uid == make_kuid(cred.user_ns, 0) else 0
     return replace(cred, fsuid=cred.uid, fsgid=cred.gid, effective=effective)
 
 
@@ -358,6 +363,6 @@ def chroot(t: Thread, path: Path) -> None:
     if not walk.dentry.inode.is_dir:
         raise Errno.ENOTDIR
     walk.dentry.inode.permission(t, MAY_EXEC)
-    if not t.cred.capable(CAP_SYS_CHROOT):
+    if not t.cred.ns_capable(t.cred.user_ns, CAP_SYS_CHROOT):
         raise Errno.EPERM
     t.fs.root = walk.path

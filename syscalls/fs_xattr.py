@@ -81,7 +81,7 @@ def _set(t: Thread, where: Place, name: bytes, data: bytes, bits: int) -> None:
     inode = where.dentry.inode
     _check(t, inode, name, MAY_WRITE)
     _supported(name)
-    if name.startswith(b"security.") and not t.cred.capable(CAP_SYS_ADMIN):
+    if name.startswith(b"security.") and not t.cred.ns_capable(inode.fs.user_ns, CAP_SYS_ADMIN):
         raise Errno.EPERM
     known = inode.xattrs()
     if bits & XATTR_CREATE and name in known:

@@ -31,7 +31,7 @@ def uname(t: Thread, buf: Annotated[int, out_struct("utsname")]) -> int:
 
 
 def _read_uts_name(t: Thread, name: int, length: int) -> bytes:
-    if not t.cred.capable(CAP_SYS_ADMIN):
+    if not t.cred.ns_capable(t.nsproxy.uts.user_ns, CAP_SYS_ADMIN):
         raise Errno.EPERM
     if not 0 <= length <= NEW_UTS_LEN:
         raise Errno.EINVAL
@@ -188,7 +188,7 @@ RebootCommand = Annotated[int, enum("reboot")]
 def reboot(t: Thread, magic1: Magic1, magic2: Magic2, command: RebootCommand, arg: Address) -> int | Blocking[int]:
     """reboot(2).  In a pid namespace it ends that namespace's init by SIGHUP or SIGINT; the machine itself cannot be
     restarted from inside, which is told as EPERM."""
-    if not t.cred.capable(CAP_SYS_BOOT):
+    if not t.cred.ns_capable(ns_of(t).user_ns, CAP_SYS_BOOT):
         raise Errno.EPERM
     if magic1 != _MAGIC1 or magic2 not in _MAGIC2:
         raise Errno.EINVAL

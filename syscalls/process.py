@@ -368,12 +368,12 @@ def unshare(t: Thread, unshare_flags: Annotated[int, flags("unshare")]) -> None:
         table.put(t)
     spaces = t.nsproxy
     mnt = spaces.mnt.copy(kernel.next_inum(), t.fs) if bits & CLONE_NEWNS else spaces.mnt
-    uts = spaces.uts.copy(kernel.next_inum(), None) if bits & CLONE_NEWUTS else spaces.uts
+    uts = spaces.uts.copy(kernel.next_inum(), t.cred.user_ns) if bits & CLONE_NEWUTS else spaces.uts
     pid_ns = spaces.pid_for_children
     if bits & CLONE_NEWPID:
         if pid_ns is not ns_of(t):
             raise Errno.EINVAL
-        pid_ns = PidNamespace(pid_ns, kernel.next_inum(), None)
+        pid_ns = PidNamespace(pid_ns, kernel.next_inum(), t.cred.user_ns)
     t.nsproxy = replace(spaces, mnt=mnt, uts=uts, pid_for_children=pid_ns)
 
 

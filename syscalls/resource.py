@@ -79,7 +79,7 @@ def _limited(t: Thread, pid: int) -> Process:
     if target is not t:
         mine, theirs = t.cred, target.cred
         same = {theirs.euid, theirs.suid, theirs.uid} == {mine.uid} and {theirs.egid, theirs.sgid, theirs.gid} == {mine.gid}
-        if not same and not mine.capable(CAP_SYS_RESOURCE):
+        if not same and not mine.ns_capable(theirs.user_ns, CAP_SYS_RESOURCE):
             raise Errno.EPERM
     return process
 

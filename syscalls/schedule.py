@@ -226,7 +226,7 @@ def sched_setaffinity(t: Thread, pid: Pid, length: UInt, mask: CpusetIn) -> int:
     target = _target(t, pid) if pid >= 0 else None
     if target is None:
         raise Errno.ESRCH
-    if not same_owner(t, target) and not t.cred.capable(CAP_SYS_NICE):
+    if not same_owner(t, target) and not t.cred.ns_capable(target.cred.user_ns, CAP_SYS_NICE):
         raise Errno.EPERM
     if not wanted & CPU_MASK:
         raise Errno.EINVAL

@@ -36,6 +36,7 @@ from kernel.semantics import Semantics
 from kernel.signal import SIG_IGN, SIGCHLD, SIGKILL, SigAction, SigAltStack, SigHand
 from kernel.signal_send import send_sig
 from kernel.task import Process, Thread
+from kernel.user_ns import INIT_USER_NS, UserNamespace
 from kernel.wait import Report, WaitOptions, do_wait
 from kernel.waitqueue import Block, Blocking, WaitQueue
 
@@ -281,7 +282,7 @@ class World:
                 self.notified[t.process] = parent.process if parent is not None else None
             return notify(t, as_process)
 
-        def namespace(parent: PidNamespace | None, inum: int, user_ns: object = None) -> PidNamespace:
+        def namespace(parent: PidNamespace | None, inum: int, user_ns: UserNamespace = INIT_USER_NS) -> PidNamespace:
             ns = make(parent, inum, user_ns)
             self.namespaces.append(ns)
             return ns

@@ -29,6 +29,7 @@ from kernel.semantics import Semantics
 from kernel.signal import SIGKILL
 from kernel.signal_pending import fatal_signal_pending
 from kernel.signal_send import send_sig
+from kernel.user_ns import INIT_USER_NS
 from kernel.utsname import UtsNamespace
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Machine:
             namespace,
             UtsNamespace(kernel.next_inum()),
             kernel.root_pid_ns,
-            NetNamespace(kernel.next_inum(), None, loopback_up=True),
+            NetNamespace(kernel.next_inum(), INIT_USER_NS, loopback_up=True),
         )
         launch = boot.start(
             kernel,

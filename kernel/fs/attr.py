@@ -9,10 +9,12 @@ from kernel.cred import CAP_CHOWN, CAP_FSETID
 from kernel.errno import Errno
 from kernel.fs.inode import MAY_EXEC, MAY_READ, MAY_WRITE, S_IFMT, S_IFREG, S_ISGID, S_ISUID, Inode
 from kernel.fs.mount import MS_NOEXEC, Path
+from kernel.user_ns import INIT_USER_NS, INVALID_ID, make_kgid, make_kuid
 
 if TYPE_CHECKING:
     from kernel.fs.file import Stat
     from kernel.task import Thread
+    from kernel.user_ns import UserNamespace
 
 NS = 10**9
 UTIME_NOW = (1 << 30) - 1
@@ -28,7 +30,7 @@ def chmod(t: Thread, where: Path, mode: int) -> None:
     if inode.is_symlink:
         raise Errno.EOPNOTSUPP
     mode &= 0o7777
-    if mode & S_ISGID and not t.cred.in_group(inode.gid) and not t.cred.capable(CAP_FSETID):
+    if mode & S_ISGID and not t.cred.in_group(inode.gid) and not inode.capable(t.cred, CAP_FSETID):
         mode &= ~S_ISGID
     inode.set_mode(t, mode)
 
@@ -37,13 +39,32 @@ UNCHANGED = 0xFFFFFFFF
 
 
 def may_chown(t: Thread, owned: Inode | Stat, uid: int, gid: int) -> None:
-    """Check that ``t`` may give something away: only with CAP_CHOWN, its group to one's own groups (chown_ok).  EPERM."""
+    """Check that ``t`` may give something away: only with CAP_CHOWN, its group to one's own groups (chown_ok).  EPERM.
+
+    ``uid`` and ``gid`` are kernel ids or UNCHANGED.
+    """
     cred = t.cred
-    if not cred.capable(CAP_CHOWN):
+    if not cred.effective >> CAP_CHOWN & 1 or (cred.user_ns is not INIT_USER_NS and not _mapped(cred.user_ns, owned)):
         if uid != UNCHANGED and (cred.fsuid != owned.uid or uid != owned.uid):
             raise Errno.EPERM
         if gid != UNCHANGED and (cred.fsuid != owned.uid or not (cred.in_group(gid) or gid == owned.gid)):
             raise Errno.EPERM
+
+
+def _mapped(ns: UserNamespace, owned: Inode | Stat) -> bool:
+    """Tell whether owner and group have numbers in ``ns`` (privileged_wrt_inode_uidgid)."""
+    return ns.uid_map.up(owned.uid) != INVALID_ID and ns.gid_map.up(owned.gid) != INVALID_ID
+
+
+def owner_ids(t: Thread, uid: int, gid: int) -> tuple[int, int]:
+    """Return the kernel ids of the arguments of chown(2), UNCHANGED kept.  EINVAL: an id is not mapped."""
+    ns = t.cred.user_ns
+    if ns is INIT_USER_NS:
+        return uid, gid
+    kuid, kgid = make_kuid(ns, uid), make_kgid(ns, gid)
+    if (kuid == INVALID_ID and uid != UNCHANGED) or (kgid == INVALID_ID and gid != UNCHANGED):
+        raise Errno.EINVAL
+    return kuid, kgid
 
 
 def chown(t: Thread, where: Path, uid: int, gid: int) -> None:
@@ -53,6 +74,7 @@ def chown(t: Thread, where: Path, uid: int, gid: int) -> None:
     """
     where.mount.want_write()
     inode = where.dentry.inode
+    uid, gid = owner_ids(t, uid, gid)
     may_chown(t, inode, uid, gid)
     inode.set_owner(t, -1 if uid == UNCHANGED else uid, -1 if gid == UNCHANGED else gid)
     if not inode.is_dir and inode.mode & (S_ISUID | S_ISGID):

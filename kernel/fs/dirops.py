@@ -161,7 +161,7 @@ def may_delete(t: Thread, here: Dentry, victim: Dentry, is_dir: bool) -> None:
     inode = victim.inode
     if directory.mode & S_ISVTX:
         fsuid = t.cred.fsuid
-        if fsuid != inode.uid and fsuid != directory.uid and not t.cred.capable(CAP_FOWNER):
+        if fsuid != inode.uid and fsuid != directory.uid and not inode.capable(t.cred, CAP_FOWNER):
             raise Errno.EPERM
     if is_dir:
         if not inode.is_dir:

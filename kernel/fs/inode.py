@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from kernel.cred import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
 from kernel.errno import Errno
 from kernel.fs.file import File, Stat
+from kernel.user_ns import INIT_USER_NS, INVALID_ID
 from kernel.waitqueue import Blocking
 
 if TYPE_CHECKING:
+    from kernel.cred import Cred
     from kernel.fs.locks import FileLocks
     from kernel.fs.mount import Path
     from kernel.fs.vfs import Vfs
@@ -46,7 +48,6 @@ MAY_READ = 4
 NAME_MAX = 255
 MAX_FILE_SIZE = (1 << 63) - 1
 
-_DAC_ANY = 1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH
 
 
 def makedev(major: int, minor: int) -> int:
@@ -88,9 +89,9 @@ class Dirent(NamedTuple):
 
 class FileSystem:
     """One superblock: ``dev`` is its st_dev, ``type`` the name of /proc/filesystems, ``read_only`` its SB_RDONLY;
-    ``mounts`` counts where it is mounted."""
+    ``mounts`` counts where it is mounted, ``user_ns`` is that of who mounted it first (s_user_ns)."""
 
-    __slots__ = ("vfs", "dev", "type", "magic", "read_only", "root", "mounts", "__weakref__")
+    __slots__ = ("vfs", "dev", "type", "magic", "read_only", "root", "mounts", "user_ns", "__weakref__")
 
     root: Dentry
 
@@ -108,6 +109,7 @@ class FileSystem:
         self.magic = magic
         self.read_only = False
         self.mounts = 0
+        self.user_ns = INIT_USER_NS
 
     def discard(self) -> None:
         """It is mounted nowhere any more and nobody uses it: give back what it holds."""
@@ -213,20 +215,29 @@ class Inode:
             bits = mode
         if mask & ~bits & 7 == 0:
             return
-        if self.is_dir:
-            if cred.effective >> CAP_DAC_OVERRIDE & 1 or (not mask & MAY_WRITE and cred.effective & _DAC_ANY):
-                return
-        else:
-            if mask == MAY_READ and cred.effective & _DAC_ANY:
-                return
-            # Executing needs an x bit of somebody, even for root.
-            if cred.effective >> CAP_DAC_OVERRIDE & 1 and (not mask & MAY_EXEC or mode & 0o111):
-                return
+        reading = not mask & MAY_WRITE if self.is_dir else mask == MAY_READ
+        if reading and self.capable(cred, CAP_DAC_READ_SEARCH):
+            return
+        # Executing a file needs an x bit of somebody, even for root.
+        if (self.is_dir or not mask & MAY_EXEC or mode & 0o111) and self.capable(cred, CAP_DAC_OVERRIDE):
+            return
         raise Errno.EACCES
+
+    def capable(self, cred: Cred, cap: int) -> bool:
+        """Tell whether ``cred`` has capability ``cap`` over this inode: in a user namespace only over what belongs to
+        users and groups that are mapped there (capable_wrt_inode_uidgid)."""
+        if not cred.effective >> cap & 1:
+            return False
+        ns = cred.user_ns
+        return ns is INIT_USER_NS or (ns.uid_map.up(self.uid) != INVALID_ID and ns.gid_map.up(self.gid) != INVALID_ID)
 
     def owner_or_capable(self, t: Thread) -> bool:
         """Tell whether ``t`` owns the inode or has CAP_FOWNER (inode_owner_or_capable)."""
-        return t.cred.fsuid == self.uid or t.cred.capable(CAP_FOWNER)
+        cred = t.cred
+        if cred.fsuid == self.uid:
+            return True
+        ns = cred.user_ns
+        return bool(cred.effective >> CAP_FOWNER & 1) and (ns is INIT_USER_NS or ns.uid_map.up(self.uid) != INVALID_ID)
 
     def now(self) -> int:
         """Return the current time in ns since the epoch."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.errno import Errno
 from kernel.fs.inode import Dentry, FileSystem
+from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 if TYPE_CHECKING:
     from kernel.fs.namespace import FsContext
@@ -149,7 +150,7 @@ class MountNamespace:
 
     __slots__ = ("root", "inum", "ids", "user_ns")
 
-    def __init__(self, root: Mount, inum: int, ids: IdSource, user_ns: object = None) -> None:
+    def __init__(self, root: Mount, inum: int, ids: IdSource, user_ns: UserNamespace = INIT_USER_NS) -> None:
         self.root = root
         self.inum = inum
         self.ids = ids
@@ -168,7 +169,7 @@ class MountNamespace:
             at = at.parent
         return False
 
-    def copy(self, inum: int, fs: FsContext | None, user_ns: object = None) -> MountNamespace:
+    def copy(self, inum: int, fs: FsContext | None, user_ns: UserNamespace = INIT_USER_NS) -> MountNamespace:
         """Return a copy; root and working directory of ``fs`` move over into it (copy_mnt_ns)."""
         copies = copy_tree(self.root, self.ids)
         if fs is not None:

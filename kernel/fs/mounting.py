@@ -42,6 +42,11 @@ UMOUNT_NOFOLLOW = 8
 _SUFFIX = {b"k": 10, b"m": 20, b"g": 30, b"t": 40}
 
 
+def may_mount(t: Thread) -> bool:
+    """Tell whether ``t`` may change its mount namespace (may_mount)."""
+    return t.cred.ns_capable(t.nsproxy.mnt.user_ns, CAP_SYS_ADMIN)
+
+
 def _size(t: Thread, text: bytes) -> int:
     """Parse tmpfs' size=: bytes with a suffix, or a percentage of memory (shmem_parse_one)."""
     total = t.kernel.vfs.pool.limit << 12
@@ -105,7 +110,7 @@ TYPES: dict[bytes, Callable[[Thread, bytes], FileSystem]] = {
 def do_mount(t: Thread, source: bytes, target: bytes, kind: bytes, flags: int, options: bytes) -> None:
     """mount(2).  EPERM, ENODEV (unknown type), EBUSY, EINVAL, ENOTDIR, ELOOP and the errors of path walk."""
     where = lookup(t, AT_FDCWD, target)
-    if not t.cred.capable(CAP_SYS_ADMIN):
+    if not may_mount(t):
         raise Errno.EPERM
     kept = flags & MOUNT_FLAGS
     if not flags & (MS_NOATIME | MS_STRICTATIME):
@@ -200,7 +205,7 @@ def do_umount(t: Thread, target: bytes, flags: int) -> None:
     mount = where.mount
     if where.dentry is not mount.root or not t.nsproxy.mnt.contains(mount):
         raise Errno.EINVAL
-    if not t.cred.capable(CAP_SYS_ADMIN):
+    if not may_mount(t):
         raise Errno.EPERM
     if mount.parent is None:
         raise Errno.EINVAL

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.cred import CAP_DAC_READ_SEARCH
 from kernel.errno import Errno
 from kernel.fs.inode import MAY_EXEC, NAME_MAX, S_ISVTX, Dentry, Inode
 from kernel.fs.mount import MS_NOSYMFOLLOW, Mount, Path, cross
@@ -39,7 +38,6 @@ MAX_LINKS = 40
 """MAXSYMLINKS: how many links one walk may follow."""
 
 _STICKY = S_ISVTX | 0o002
-_DAC_READ_SEARCH = 1 << CAP_DAC_READ_SEARCH
 
 
 def start_of(t: Thread, dirfd: int) -> Path:
@@ -155,7 +153,7 @@ class Walk:
         inode = self.dentry.inode
         if not inode.is_dir:
             raise Errno.ENOTDIR
-        if inode.mode & 0o111 != 0o111 and not self.t.cred.effective & _DAC_READ_SEARCH:
+        if inode.mode & 0o111 != 0o111:
             inode.permission(self.t, MAY_EXEC)
         if name == b".":
             return
@@ -194,7 +192,7 @@ class Walk:
             inode = dentry.inode
             if not inode.is_dir:
                 raise Errno.ENOTDIR
-            if inode.mode & 0o111 != 0o111 and not t.cred.effective & _DAC_READ_SEARCH:
+            if inode.mode & 0o111 != 0o111:
                 inode.permission(t, MAY_EXEC)
             if name == b"." or name == b".." or len(name) > NAME_MAX:
                 self._step(name, follow)
@@ -239,7 +237,7 @@ class Walk:
         inode = self.dentry.inode
         if not inode.is_dir:
             raise Errno.ENOTDIR
-        if inode.mode & 0o111 != 0o111 and not self.t.cred.effective & _DAC_READ_SEARCH:
+        if inode.mode & 0o111 != 0o111:
             inode.permission(self.t, MAY_EXEC)
 
     def find_last(self) -> Dentry | None:

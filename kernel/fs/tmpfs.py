@@ -213,7 +213,7 @@ class TmpFile(TmpAttributes, DataInode):
         """Data changed: update times, drop set-id bits (file_update_time, file_remove_privs)."""
         self.mtime = self.ctime = self.now()
         mode = self.mode
-        if mode & (S_ISUID | S_ISGID) and not t.cred.capable(CAP_FSETID):
+        if mode & (S_ISUID | S_ISGID) and not t.cred.ns_capable(t.cred.user_ns, CAP_FSETID):
             self.mode = drop_set_id(mode)
 
     def truncate(self, t: Thread, size: int) -> None:
@@ -336,8 +336,9 @@ class TmpDir(TmpAttributes):
         if self.mode & S_ISGID:
             if mode & S_IFMT == S_IFDIR:
                 mode |= S_ISGID
-            elif mode & (S_ISGID | 0o010) == S_ISGID | 0o010 and not cred.in_group(self.gid) and not cred.capable(CAP_FSETID):
-                mode &= ~S_ISGID
+            elif mode & (S_ISGID | 0o010) == S_ISGID | 0o010 and not cred.in_group(self.gid):
+                if not self.capable(cred, CAP_FSETID):
+                    mode &= ~S_ISGID
             return mode, cred.fsuid, self.gid
         return mode, cred.fsuid, cred.fsgid
 

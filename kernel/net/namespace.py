@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.net.device import loopback
+from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 if TYPE_CHECKING:
     from kernel.net.unix import UnixSocket
@@ -45,7 +46,7 @@ class NetNamespace:
 
     __slots__ = ("inum", "user_ns", "lo", "unix")
 
-    def __init__(self, inum: int, user_ns: object = None, loopback_up: bool = False) -> None:
+    def __init__(self, inum: int, user_ns: UserNamespace = INIT_USER_NS, loopback_up: bool = False) -> None:
         self.inum = inum
         self.user_ns = user_ns
         self.lo = loopback(loopback_up)

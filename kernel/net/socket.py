@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from kernel.errno import Errno
 from kernel.fs.file import O_NONBLOCK, O_RDWR, File, Stat
+from kernel.user_ns import gid_for, uid_for
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 
 if TYPE_CHECKING:
@@ -321,7 +322,7 @@ class Socket(File):
 def pack_cred(t: Thread, cred: PeerCred) -> bytes:
     """Return ``struct ucred`` as ``t`` sees it: a pid outside its namespace is 0."""
     pid = cred.pid.nr_in(t.pid.ns) if cred.pid is not None else 0
-    return struct.pack("<iII", pid, cred.uid & 0xFFFFFFFF, cred.gid & 0xFFFFFFFF)
+    return struct.pack("<iII", pid, uid_for(t, cred.uid & 0xFFFFFFFF), gid_for(t, cred.gid & 0xFFFFFFFF))
 
 
 def discard(ancillary: Ancillary) -> None:
