@@ -23,6 +23,7 @@ from mm_world import (
 
 from kernel.errno import Errno
 from kernel.fs.file import O_APPEND, O_RDONLY, O_WRONLY, Stat
+from kernel.fs.proc import task_mmu
 from kernel.hardware import PTE_W, USER_TOP
 from kernel.mm import madvise, mempolicy, mlock, mmap, mprotect, mremap, remote, usage
 from kernel.mm.address_space import AddressSpace
@@ -314,7 +315,7 @@ def test_maps_look_as_on_linux(memory: Memory, mm: AddressSpace, t: Thread) -> N
     mmap.do_mmap(mm, t, ARENA, PAGE, PROT_READ | PROT_EXEC, SHARED | FIXED)
     vdso = cached(memory, b"\x7fELF".ljust(PAGE, b"\0"))
     mmap.map_special(mm, 0, vdso, b"[vdso]", VM_READ | VM_EXEC | VM_MAYREAD)
-    lines = usage.maps(mm, t).decode().splitlines()
+    lines = task_mmu.maps(t, mm).decode().splitlines()
     assert lines == [
         "10000000-10001000 r-xs 00000000 00:01 1                                  /dev/zero (deleted)",
         "563ab3450000-563ab3452000 r--p 00001000 fe:00 260386                     /bin/file",
@@ -327,9 +328,9 @@ def test_maps_look_as_on_linux(memory: Memory, mm: AddressSpace, t: Thread) -> N
     mm.read(ARENA, 1)
     assert usage.resident(mm) == (1, 1, 1)
     assert usage.statm(mm)[:3] == (38, 3, 2)
-    assert "VmRSS:\t      12 kB\n" in usage.status_lines(mm)
-    assert b"VmFlags: rd wr mr mw me gd ac \n" in usage.smaps(mm, t)
-    assert usage.smaps(mm, t).count(b"Rss:") == 5
+    assert "VmRSS:\t      12 kB\n" in task_mmu.status_lines(mm)
+    assert b"VmFlags: rd wr mr mw me gd ac \n" in task_mmu.smaps(t, mm)
+    assert task_mmu.smaps(t, mm).count(b"Rss:") == 5
     mm.unmap(0, USER_TOP)
     cache.destroy()
     vdso.destroy()

@@ -122,6 +122,9 @@ class FileSystem:
         """Return the mount options /proc/mounts shows behind rw/ro, each with a leading comma."""
         return b""
 
+    def reconfigure(self, options: bytes) -> None:
+        """Take the options of a remount; by default they are ignored.  EINVAL."""
+
     def sync(self) -> None:
         """Write everything back."""
 

@@ -84,7 +84,7 @@ def _mount_tmpfs(t: Thread, options: bytes) -> FileSystem:
 
 def _mount_proc(t: Thread, options: bytes) -> FileSystem:
     make = t.kernel.vfs.make_procfs
-    return make(t.nsproxy.pid_for_children)
+    return make(t.nsproxy.pid_for_children, options)
 
 
 def _mount_devtmpfs(t: Thread, options: bytes) -> FileSystem:
@@ -121,6 +121,7 @@ def do_mount(t: Thread, source: bytes, target: bytes, kind: bytes, flags: int, o
         _top(where).flags = kept
     elif flags & MS_REMOUNT:
         mount = _top(where)
+        mount.fs.reconfigure(options)
         mount.fs.read_only = bool(flags & MS_RDONLY)
         mount.flags = kept & ~MS_RDONLY
     elif flags & MS_BIND:

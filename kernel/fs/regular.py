@@ -292,12 +292,15 @@ class DirectoryFile(PlacedFile):
         if here.unlinked:
             raise Errno.ENOENT
         if self.entries is None or self.pos == 0:
-            node = self.node
             up = here.parent.inode
             if here is self.place.mount.root and self.place.mount.parent is not None:
                 up = self.place.mount.mountpoint.parent.inode
-            self.entries = [Dirent(b".", node.ino, 4), Dirent(b"..", up.ino, 4), *node.readdir(here)]
+            self.entries = [Dirent(b".", self.node.ino, 4), Dirent(b"..", up.ino, 4), *self.listing(t)]
         return self.entries[self.pos :]
+
+    def listing(self, t: Thread) -> list[Dirent]:
+        """Return the entries ``t`` gets to see, without "." and ".."."""
+        return self.node.readdir(self.place.dentry)
 
     def fsync(self, t: Thread) -> None:
         """Nothing to flush."""

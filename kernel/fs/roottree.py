@@ -20,7 +20,7 @@ from kernel.fs.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATI
 from kernel.fs.overlay import OverlayFs
 from kernel.fs.pagecache import PageCache
 from kernel.fs.path import MAX_LINKS
-from kernel.fs.procfs_root import make_procfs
+from kernel.fs.proc.root import make_procfs
 from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs, TmpSymlink
 from kernel.fs.vfs import Vfs
 
@@ -65,8 +65,8 @@ def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
 def mount_proc(kernel: Kernel, namespace: MountNamespace) -> None:
     """Mount a procfs of the initial pid namespace at /proc, and let mount(2) make more."""
 
-    def make(ns: PidNamespace) -> FileSystem:
-        return make_procfs(kernel, ns)
+    def make(ns: PidNamespace, options: bytes = b"") -> FileSystem:
+        return make_procfs(kernel, ns, options)
 
     kernel.vfs.make_procfs = make
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME

@@ -46,7 +46,7 @@ class Vfs:
 
     hidden_mount: Mount
     devtmpfs: FileSystem
-    make_procfs: Callable[[PidNamespace], FileSystem]
+    make_procfs: Callable[[PidNamespace, bytes], FileSystem]
 
     def __init__(
         self, clock: Clock, frames: Frames, code_changed: Callable[[int], None], randomness: random.Random, locks: LockGraph

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
-from kernel.fs.procfs import ProcFile
-from kernel.fs.proctext import task
+from kernel.fs.proc.generic import MM_ACCESS
+from kernel.fs.proc.target import TaskFile
 from kernel.fs.regular import PlacedFile
-from kernel.ptrace_access import check_access as may_access
 
 if TYPE_CHECKING:
     from kernel.fs.file import File
@@ -23,19 +22,14 @@ if TYPE_CHECKING:
 PIECE = 1 << 20
 
 
-class MemInode(ProcFile):
+class MemInode(TaskFile):
     """The node; its entry shows nothing."""
 
     __slots__ = ()
 
     def open(self, t: Thread, where: Path, flags: int) -> File:
         """Open it.  EACCES without the rights of ptrace(2), ESRCH if the process is gone."""
-        who = task(self.target)
-        try:
-            may_access(t, who)
-        except Errno.EPERM:
-            raise Errno.EACCES from None
-        return MemFile(where, flags, who.mm)
+        return MemFile(where, flags, self.check(t, MM_ACCESS).mm)
 
 
 class MemFile(PlacedFile):

@@ -1,4 +1,4 @@
-"""What the files of /proc/PID say (fs/proc/array.c, fs/proc/base.c).
+"""/proc/PID/stat, status, statm and children (fs/proc/array.c).
 
 Each function gets the reader and the directory's target and returns the file's text.  Formats are those proc(5) describes,
 blank for blank, because ps, top and debuggers parse them.
@@ -9,17 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.clocks import NSEC_PER_TICK, CpuTimes, process_times
-from kernel.cred import CAP_SYS_RESOURCE
-from kernel.errno import Errno
+from kernel.fs.proc.target import Target, may_read, task_of
+from kernel.fs.proc.task_mmu import status_lines
 from kernel.mm import usage
-from kernel.ptrace_access import MODE_FSCREDS, may_access
-from kernel.rlimit import RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING
+from kernel.rlimit import RLIMIT_RSS, RLIMIT_SIGPENDING
 from kernel.sched_params import SCHED_FIFO, SCHED_RR
 from kernel.signal import SIG_DFL, SIG_IGN
 from kernel.task import EXIT_DEAD, EXIT_NONE, Thread
 
 if TYPE_CHECKING:
-    from kernel.fs.procfs_task import Target
     from kernel.pid import Pid, PidNamespace
 
 PF_EXITING = 0x4
@@ -37,21 +35,6 @@ STATES = {
     "Z": b"Z (zombie)",
     "I": b"I (idle)",
 }
-
-TASK_COMM_LEN = 16
-
-
-def task(target: Target) -> Thread:
-    """Return the thread that stands for the target.  ESRCH if it is gone."""
-    t = target.thread()
-    if t is None or t.exit_state == EXIT_DEAD:
-        raise Errno.ESRCH
-    return t
-
-
-def may_read(t: Thread, target: Thread) -> bool:
-    """Tell whether ``t`` may look into ``target`` (ptrace_may_access with PTRACE_MODE_READ_FSCREDS)."""
-    return may_access(t, target, MODE_FSCREDS)
 
 
 def state(t: Thread) -> str:
@@ -84,14 +67,14 @@ def _parent_number(t: Thread, ns: PidNamespace) -> int:
 
 
 # -- stat -------------------------------------------------------------------------------------------------------------
-def stat_line(t: Thread, target: Target) -> bytes:
+def tgid_stat(t: Thread, target: Target) -> bytes:
     """/proc/PID/stat: the process as a whole."""
-    return _stat(t, target, task(target), True)
+    return _stat(t, target, task_of(target), True)
 
 
-def thread_stat_line(t: Thread, target: Target) -> bytes:
+def tid_stat(t: Thread, target: Target) -> bytes:
     """/proc/PID/task/TID/stat: one thread."""
-    return _stat(t, target, task(target), False)
+    return _stat(t, target, task_of(target), False)
 
 
 def _flags(t: Thread) -> int:
@@ -146,7 +129,7 @@ def _stat(t: Thread, target: Target, who: Thread, whole: bool) -> bytes:
 
 def statm(t: Thread, target: Target) -> bytes:
     """/proc/PID/statm, in pages."""
-    mm = task(target).mm
+    mm = task_of(target).mm
     numbers = usage.statm(mm) if mm is not None else (0,) * 7
     return " ".join(map(str, numbers)).encode() + b"\n"
 
@@ -154,7 +137,7 @@ def statm(t: Thread, target: Target) -> bytes:
 # -- status -----------------------------------------------------------------------------------------------------------
 def status(t: Thread, target: Target) -> bytes:
     """/proc/PID/status."""
-    who = task(target)
+    who = task_of(target)
     ns = target.fs.ns
     process = who.process
     cred = who.cred
@@ -195,7 +178,7 @@ def status(t: Thread, target: Target) -> bytes:
     ]
     text = "\n".join(lines) + "\n"
     if mm is not None:
-        text += usage.status_lines(mm)
+        text += status_lines(mm)
         text += f"CoreDumping:\t0\nTHP_enabled:\t{int(not mm.thp_disabled)}\nuntag_mask:\t0xffffffffffffffff\n"
     kernel = who.kernel
     lines = [
@@ -218,168 +201,7 @@ def status(t: Thread, target: Target) -> bytes:
     return b"Name:\t" + name + b"\n" + (text + "\n".join(lines) + "\n").encode()
 
 
-# -- memory -----------------------------------------------------------------------------------------------------------
-def maps(t: Thread, target: Target) -> bytes:
-    """/proc/PID/maps."""
-    mm = task(target).mm
-    return usage.maps(mm, t) if mm is not None else b""
-
-
-def smaps(t: Thread, target: Target) -> bytes:
-    """/proc/PID/smaps."""
-    mm = task(target).mm
-    return usage.smaps(mm, t) if mm is not None else b""
-
-
-def cmdline(t: Thread, target: Target) -> bytes:
-    """/proc/PID/cmdline: the argument strings, as far as the process left them (get_mm_cmdline)."""
-    mm = task(target).mm
-    if mm is None or not mm.env_end:
-        return b""
-    data = mm.copy_in_partial(mm.arg_start, max(0, mm.arg_end - mm.arg_start), True)
-    if data and data[-1]:
-        # A longer title was written over the environment (setproctitle): a string that ends at its NUL.
-        data = mm.copy_in_partial(mm.arg_start, max(0, mm.env_end - mm.arg_start), True)
-        data = data[: data.find(0)] if 0 in data else data
-    return data
-
-
-def environ(t: Thread, target: Target) -> bytes:
-    """/proc/PID/environ."""
-    mm = task(target).mm
-    return mm.copy_in_partial(mm.env_start, max(0, mm.env_end - mm.env_start), True) if mm is not None else b""
-
-
-def auxv(t: Thread, target: Target) -> bytes:
-    """/proc/PID/auxv."""
-    mm = task(target).mm
-    return mm.auxv if mm is not None else b""
-
-
-# -- names and limits ---------------------------------------------------------------------------------------------------
-def comm(t: Thread, target: Target) -> bytes:
-    """/proc/PID/comm."""
-    return task(target).comm + b"\n"
-
-
-def set_comm(t: Thread, target: Target, data: bytes) -> None:
-    """Rename a thread of the writer's own process.  EINVAL for others."""
-    who = task(target)
-    if who.process is not t.process:
-        raise Errno.EINVAL
-    who.comm = data[: TASK_COMM_LEN - 1].split(b"\0")[0].rstrip(b"\n")
-
-
-_LIMITS = (
-    ("Max cpu time", "seconds"), ("Max file size", "bytes"), ("Max data size", "bytes"), ("Max stack size", "bytes"),
-    ("Max core file size", "bytes"), ("Max resident set", "bytes"), ("Max processes", "processes"), ("Max open files", "files"),
-    ("Max locked memory", "bytes"), ("Max address space", "bytes"), ("Max file locks", "locks"),
-    ("Max pending signals", "signals"), ("Max msgqueue size", "bytes"), ("Max nice priority", ""),
-    ("Max realtime priority", ""), ("Max realtime timeout", "us"),
-)  # fmt: skip
-
-
-def limits(t: Thread, target: Target) -> bytes:
-    """/proc/PID/limits."""
-    rlimits = task(target).process.rlimits
-
-    def shown(value: int) -> str:
-        return "unlimited" if value == RLIM_INFINITY else str(value)
-
-    lines = [f"{'Limit':<25} {'Soft Limit':<20} {'Hard Limit':<20} {'Units':<10}"]
-    for resource, (name, unit) in enumerate(_LIMITS):
-        line = f"{name:<25} {shown(rlimits.soft(resource)):<20} {shown(rlimits.hard(resource)):<20} "
-        lines.append(line + (f"{unit:<10}" if unit else ""))
-    return ("\n".join(lines) + "\n").encode()
-
-
-def personality(t: Thread, target: Target) -> bytes:
-    """/proc/PID/personality."""
-    return b"%08x\n" % task(target).personality
-
-
-def wchan(t: Thread, target: Target) -> bytes:
-    """/proc/PID/wchan: what the task sleeps in, 0 if it runs or the reader may not know."""
-    who = task(target)
-    if who.block is None or not may_read(t, who):
-        return b"0"
-    return who.block.what.encode()
-
-
-def syscall_line(t: Thread, target: Target) -> bytes:
-    """/proc/PID/syscall: number, arguments, stack pointer and program counter of a sleeping task."""
-    who = task(target)
-    if who.block is None:
-        return b"running\n"
-    sp, pc = who.cpu.rsp, who.cpu.rip
-    if who.syscall_nr < 0:
-        return b"-1 0x%x 0x%x\n" % (sp, pc)
-    arguments = " ".join(f"0x{value:x}" for value in who.syscall_args)
-    return f"{who.syscall_nr} {arguments} 0x{sp:x} 0x{pc:x}\n".encode()
-
-
-def sched_stat(t: Thread, target: Target) -> bytes:
-    """/proc/PID/schedstat: time on the CPU and waiting for it (not measured), number of slices."""
-    who = task(target)
-    return b"%d 0 %d\n" % (who.times.total, who.times.nvcsw + who.times.nivcsw)
-
-
-def oom_score_adj(t: Thread, target: Target) -> bytes:
-    """/proc/PID/oom_score_adj."""
-    return b"%d\n" % task(target).process.oom_score_adj
-
-
-def set_oom_score_adj(t: Thread, target: Target, data: bytes) -> None:
-    """Set it, -1000..1000; making it smaller needs CAP_SYS_RESOURCE."""
-    try:
-        value = int(data)
-    except ValueError:
-        raise Errno.EINVAL from None
-    if not -1000 <= value <= 1000:
-        raise Errno.EINVAL
-    process = task(target).process
-    if value < process.oom_score_adj and not t.cred.capable(CAP_SYS_RESOURCE):
-        raise Errno.EACCES
-    process.oom_score_adj = value
-
-
-def coredump_filter(t: Thread, target: Target) -> bytes:
-    """/proc/PID/coredump_filter: the default; no core file is ever written."""
-    return b"00000033\n"
-
-
-def timerslack(t: Thread, target: Target) -> bytes:
-    """/proc/PID/timerslack_ns."""
-    return b"%d\n" % task(target).timer_slack
-
-
-def set_timerslack(t: Thread, target: Target, data: bytes) -> None:
-    """Set it; 0 is the default."""
-    try:
-        value = int(data)
-    except ValueError:
-        raise Errno.EINVAL from None
-    who = task(target)
-    if who is not t and not may_read(t, who):
-        raise Errno.EPERM
-    who.timer_slack = value or who.default_timer_slack
-
-
-def cgroup(t: Thread, target: Target) -> bytes:
-    """/proc/PID/cgroup: everybody is in the root of the one hierarchy."""
-    task(target)
-    return b"0::/\n"
-
-
-def id_map(t: Thread, target: Target) -> bytes:
-    """/proc/PID/uid_map and gid_map of a user namespace without mappings: every id is itself."""
-    task(target)
-    return b"%10d %10d %10d\n" % (0, 0, 0xFFFFFFFF)
-
-
 def children(t: Thread, target: Target) -> bytes:
     """/proc/PID/task/TID/children: the processes the thread made or adopted."""
     ns = target.fs.ns
-    return b"".join(b"%d " % process.tgid_pid.nr_in(ns) for process in task(target).children)
-
-
+    return b"".join(b"%d " % process.tgid_pid.nr_in(ns) for process in task_of(target).children)

@@ -17,6 +17,7 @@ from kernel.fs.mount import (
     Path,
 )
 from kernel.fs.path import mount_at, path_name
+from kernel.fs.proc.target import Target, task_of
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -51,8 +52,9 @@ def _visible(task: Thread) -> list[Mount]:
     return found
 
 
-def mounts_text(t: Thread, task: Thread) -> bytes:
-    """Return /proc/PID/mounts: source, place, type, options, 0 0."""
+def mounts(t: Thread, target: Target) -> bytes:
+    """/proc/PID/mounts: source, place, type, options, 0 0."""
+    task = task_of(target)
     lines = []
     for mount in _visible(task):
         mode = b"ro" if mount.read_only else b"rw"
@@ -61,8 +63,9 @@ def mounts_text(t: Thread, task: Thread) -> bytes:
     return b"".join(lines)
 
 
-def mountinfo_text(t: Thread, task: Thread) -> bytes:
-    """Return /proc/PID/mountinfo (proc_pid_mountinfo(5))."""
+def mountinfo(t: Thread, target: Target) -> bytes:
+    """/proc/PID/mountinfo (proc_pid_mountinfo(5))."""
+    task = task_of(target)
     lines = []
     for mount in _visible(task):
         fs = mount.fs
@@ -86,8 +89,9 @@ def mountinfo_text(t: Thread, task: Thread) -> bytes:
     return b"".join(lines)
 
 
-def mountstats_text(t: Thread, task: Thread) -> bytes:
-    """Return /proc/PID/mountstats: no file system here keeps statistics."""
+def mountstats(t: Thread, target: Target) -> bytes:
+    """/proc/PID/mountstats: no file system here keeps statistics."""
+    task = task_of(target)
     return b"".join(
         b"device %s mounted on %s with fstype %s\n" % (mangle(mount.source), mangle(mount_at(mount, task)), mount.fs.type)
         for mount in _visible(task)

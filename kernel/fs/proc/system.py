@@ -1,22 +1,16 @@
-"""The files of /proc that are about the whole machine (proc(5)), and the making of a procfs."""
+"""The files of /proc that are about the whole machine (proc(5))."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kernel import utsname
 from kernel.clocks import process_times
-from kernel.errno import Errno
-from kernel.fs.inode import Dentry
-from kernel.fs.procfs import Entry, ProcFs, ProcLink, add_files
-from kernel.fs.procfs_sys import SYSCTLS
-from kernel.fs.procfs_task import ProcRoot
-from kernel.pid import ns_of, tgid_in
+from kernel.fs.proc.generic import Entry, link, reg
+from kernel.pid import ns_of
 
 if TYPE_CHECKING:
     from kernel.kernel import Kernel
-    from kernel.pid import PidNamespace
     from kernel.task import Thread
 
 CENTI = 10_000_000
@@ -150,45 +144,17 @@ def partitions(t: Thread, _: object) -> bytes:
     return b"major minor  #blocks  name\n\n"
 
 
-FILES: Mapping[bytes, Entry] = {
-    b"uptime": Entry(0o444, uptime),
-    b"loadavg": Entry(0o444, loadavg),
-    b"stat": Entry(0o444, stat),
-    b"meminfo": Entry(0o444, meminfo),
-    b"cpuinfo": Entry(0o444, cpuinfo),
-    b"version": Entry(0o444, version),
-    b"filesystems": Entry(0o444, filesystems),
-    b"cmdline": Entry(0o444, command_line),
-    b"devices": Entry(0o444, devices),
-    b"swaps": Entry(0o444, swaps),
-    b"partitions": Entry(0o444, partitions),
-}
-
-
-def make_procfs(kernel: Kernel, ns: PidNamespace) -> ProcFs:
-    """Return a procfs that shows ``ns``."""
-    fs = ProcFs(kernel, ns)
-    directory = ProcRoot(fs, 1)
-    root = fs.root = Dentry(b"/", None, directory)
-
-    def myself(t: Thread) -> bytes:
-        return b"%d" % visible(tgid_in(t.process, ns))
-
-    def my_thread(t: Thread) -> bytes:
-        return b"%d/task/%d" % (visible(tgid_in(t.process, ns)), visible(t.pid.nr_in(ns)))
-
-    for name, text in ((b"self", myself), (b"thread-self", my_thread)):
-        directory.entries[name] = Dentry(name, root, ProcLink(fs, fs.new_ino(), text))
-    mounts = ProcLink(fs, fs.new_ino(), lambda t: b"self/mounts")
-    directory.entries[b"mounts"] = Dentry(b"mounts", root, mounts)
-    add_files(fs, root, FILES)
-    add_files(fs, root, SYSCTLS)
-    return fs
-
-
-def visible(number: int) -> int:
-    """Return a pid that is not 0.  ENOENT: the reader has no number in this procfs' namespace."""
-    if not number:
-        raise Errno.ENOENT
-    return number
-
+FILES: tuple[Entry, ...] = (
+    link(b"mounts", lambda t, fs: b"self/mounts"),
+    reg(b"uptime", 0o444, uptime),
+    reg(b"loadavg", 0o444, loadavg),
+    reg(b"stat", 0o444, stat),
+    reg(b"meminfo", 0o444, meminfo),
+    reg(b"cpuinfo", 0o444, cpuinfo),
+    reg(b"version", 0o444, version),
+    reg(b"filesystems", 0o444, filesystems),
+    reg(b"cmdline", 0o444, command_line),
+    reg(b"devices", 0o444, devices),
+    reg(b"swaps", 0o444, swaps),
+    reg(b"partitions", 0o444, partitions),
+)
