@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 
 from syscalls.table import Table, build
@@ -35,6 +36,7 @@ FAMILIES = (
 )
 
 
+@cache
 def table() -> Table:
-    """Import every family and return the table."""
+    """Import every family and return the table, the same one for all machines of a process."""
     return build(import_module(f"syscalls.{name}") for name in FAMILIES)

@@ -35,7 +35,7 @@ def syscall(number: int, name: str = "") -> Callable[[F], F]:
 class Syscall:
     """One entry.  ``family`` is the module it stands in, ``handler`` the tagged function."""
 
-    __slots__ = ("number", "name", "family", "handler", "_args")
+    __slots__ = ("number", "name", "family", "handler", "_args", "_call")
 
     def __init__(self, number: int, name: str, family: str, handler: Callable[..., object]) -> None:
         self.number = number
@@ -43,6 +43,7 @@ class Syscall:
         self.family = family
         self.handler = handler
         self._args: tuple[tuple[str, Arg], ...] | None = None
+        self._call: Callable[..., object] | None = None
 
     @property
     def args(self) -> tuple[tuple[str, Arg], ...]:
@@ -58,11 +59,13 @@ class Syscall:
         return next(item for item in typing.get_args(hint) if isinstance(item, Arg))
 
     def compile(self) -> Callable[..., object]:
-        """Return the call ``(t, a1, ..., a6) -> result`` that decodes the raw registers."""
+        """Return the call ``(t, a1, ..., a6) -> result`` that decodes the raw registers, compiled once."""
+        if self._call is not None:
+            return self._call
         decoded = ["t"] + [arg.decode.format(register) for (_, arg), register in zip(self.args, "abcdef", strict=False)]
         source = f"lambda t, a, b, c, d, e, f: handler({', '.join(decoded)})"
-        call: Callable[..., object] = eval(source, {"handler": self.handler, "get_name": get_name})
-        return call
+        self._call = eval(source, {"handler": self.handler, "get_name": get_name})
+        return self._call
 
 
 class Table:

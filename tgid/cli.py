@@ -129,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     conformance.add_argument("--model", choices=("leaderless", "linux", "both"), default="both", help="default: both")
     conformance.add_argument("--native", action="store_true", help="also on this host, which must do as linux does")
     conformance.add_argument("--jobs", type=_positive, metavar="N", help="runs at a time (default: one a processor)")
+    conformance.add_argument("--repeat", type=_positive, metavar="N", default=0, help="twice under each of N seeds and slices")
+    conformance.add_argument("--seed", type=int, metavar="N", default=0, help="first seed of --repeat (default: 0)")
+    conformance.add_argument("--flip", action="store_true", help="with each rule turned round: which scenarios notice")
     conformance.add_argument("name", nargs="*", metavar="NAME", help="scenarios by number or name (default: all)")
     demo = commands.add_parser("demo", help="build and run a few small programs that come with tgid")
     demo.add_argument("name", nargs="?", help="run only this one; without a name, all of the tour")
@@ -320,7 +323,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command == "conformance":
         from tgid.conformance import main as conformance
 
-        return conformance(options.model, options.native, options.name, options.jobs)
+        chosen = options.repeat, options.seed, options.flip
+        return conformance(options.model, options.native, options.name, options.jobs, *chosen)
     from tgid.demo import main as demo
 
     return demo(options.name, options.list)

@@ -164,7 +164,7 @@ def _judge_named(name: str, column: str) -> Column:
     return judge(programs()[name], column)
 
 
-class _Progress:
+class Progress:
     """A line that is overwritten in place on a terminal, and nothing elsewhere."""
 
     __slots__ = ("done", "stream", "total", "visible")
@@ -206,9 +206,16 @@ def scoreboard(results: Sequence[Row], columns: Sequence[str], seconds: float) -
     return "\n".join(lines + notes)
 
 
-def main(model: str, native: bool, names: Sequence[str], jobs: int | None = None) -> int:
-    """Run scenarios, print the scoreboard, and return 0 if all is as expected, 1 if not, 125 if they cannot be run."""
-    columns = (*(MODELS if model == "both" else (model,)), *(("native",) if native else ()))
+def main(
+    model: str, native: bool, names: Sequence[str], jobs: int | None = None, repeat: int = 0, seed: int = 0, flip: bool = False
+) -> int:
+    """Run scenarios, print the scoreboard, and return 0 if all is as expected, 1 if not, 125 if they cannot be run.
+
+    ``repeat``: instead, run them under so many settings with seeds from ``seed`` on (``tgid.repetitions``).  ``flip``:
+    instead, run them with each rule turned round (``tgid.mutations``).
+    """
+    models = MODELS if model == "both" else (model,)
+    columns = (*models, *(("native",) if native else ()))
     try:
         chosen = scenarios(names)
     except ValueError as error:
@@ -217,8 +224,16 @@ def main(model: str, native: bool, names: Sequence[str], jobs: int | None = None
     if not chosen:
         print(f"tgid: no scenarios in {Path(__file__).parent.parent / 'guest' / GROUP}", file=sys.stderr)
         return 125
+    if repeat:
+        from tgid.repetitions import main as repetitions
+
+        return repetitions(repeat, models, chosen, jobs, seed)
+    if flip:
+        from tgid.mutations import main as mutations
+
+        return mutations(models, chosen, jobs)
     started = time.monotonic()
-    progress = _Progress(len(chosen) * len(columns), sys.stderr)
+    progress = Progress(len(chosen) * len(columns), sys.stderr)
     try:
         results = list(rows(chosen, columns, jobs or min(len(chosen), os.cpu_count() or 1), progress.tick))
     finally:
