@@ -1,13 +1,31 @@
-"""What all tests share: the native oracle of the guest programs, each run at most once."""
+"""What all tests share: the native oracle of the guest programs, each run at most once, and a look at what runs leave behind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from guest.catalog import Program
 from guest.native import Outcome, run_program
+from tgid.machine import Machine
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """After every test: a machine that ran until its last process was gone has no task, pid number or frame left."""
+    left: list[dict[str, int]] = []
+    close = Machine.close
+
+    def look_and_close(machine: Machine) -> None:
+        if machine.launch is not None and not machine.stopped and sys.exc_info()[0] is None:
+            left.append(machine.leaks())
+        close(machine)
+
+    monkeypatch.setattr(Machine, "close", look_and_close)
+    yield
+    assert not any(left), f"left over: {left}"
 
 
 @pytest.fixture(scope="session")

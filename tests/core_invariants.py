@@ -3,7 +3,7 @@
 I1  ``rep`` lives while any thread of the process does.
 I2  so does ``wait_task``, unless it is a first thread traced by its own parent's process.
 I3  exactly one thread stands on the parent's list of children.
-I4  nothing is pending for a thread that exits.
+I4  nothing is pending for a thread that exits, and no permission to signal a process that lives is judged by one.
 I5  children and tracees hang off living threads only.
 I6  a number is in use exactly as long as somebody links to its Pid, in every namespace it has.
 I7  signals and stops belong to the process: one count of stops, one queue.  (In C it says whose lock it is; nothing preempts
@@ -15,14 +15,16 @@ gone.  So I1 and I2 are asserted only for kernels whose first threads may go.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
-from core_world import World
+from core_world import UIDS, World
 
+from kernel.cred import CAP_KILL
 from kernel.exit import reapable
 from kernel.pid import Pid
 from kernel.ptrace import reparented
-from kernel.signal import KERNEL_ONLY_MASK
+from kernel.signal import KERNEL_ONLY_MASK, SIGCONT
 from kernel.signal_pending import JOBCTL_PENDING_MASK, JOBCTL_STOP_CONSUME, JOBCTL_STOP_PENDING
 from kernel.task import (
     EXIT_DEAD,
@@ -48,7 +50,8 @@ def check(world: World) -> None:
     assert not kernel.oopses
     check_numbers(world, pids)
     assert kernel.tasks == len(threads) == sum(len(process.threads) for process in processes)
-    assert kernel.tasks_of(0) == kernel.tasks
+    for uid, count in Counter(t.cred.uid for t in threads).items():
+        assert kernel.tasks_of(uid) == count, f"uid {uid} has {count} tasks and is charged for {kernel.tasks_of(uid)}"
     for process in processes:
         check_process(world, process)
     queued = list(kernel.sched.queue)
@@ -59,6 +62,20 @@ def check(world: World) -> None:
         assert (t in runnable) == (t.block is None and t.exit_state == EXIT_NONE), f"{t} is lost to the scheduler"
     assert all(t.pid.thread is t for t in runnable)
     check_waiters(world)
+    check_permissions(world)
+
+
+def check_permissions(world: World) -> None:
+    """I4, and kill(2): who may signal whom, by the credentials of both."""
+    rules = world.kernel.semantics
+    for asked in world.permissions:
+        if rules.living_threads_only and rules.first_thread_released:
+            assert not asked.stale, f"the corpse {asked.target} was asked for its credentials"
+        ids = {asked.mine.uid, asked.mine.euid} & {asked.other.uid, asked.other.suid}
+        own = asked.sender.process is asked.target.process
+        root = asked.mine.capable(CAP_KILL)
+        assert asked.allowed == bool(own or ids or root or (asked.signo == SIGCONT and asked.same_session)), asked
+    world.permissions.clear()
 
 
 def check_numbers(world: World, pids: list[Pid]) -> None:
@@ -210,7 +227,7 @@ def check_empty(world: World) -> None:
     assert kernel.tasks == 0, f"left over: {[(t, t.exit_state, t.block and t.block.what) for t in kernel.all_threads()]}"
     for ns in world.namespaces:
         assert not ns.pids, f"numbers in use: {ns.pids}"
-    assert kernel.tasks_of(0) == 0
+    assert not any(map(kernel.tasks_of, UIDS))
     assert not any(kernel.sigqueue_counts.values()), f"queued signals are charged: {kernel.sigqueue_counts}"
     assert not kernel.sched.queue
     assert not world.sleeping

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from emu.clock import VirtualClock
 from kernel import exit as kernel_exit
+from kernel import kill as kernel_kill
 from kernel import ptrace_request, sigframe
 from kernel import wait as kernel_wait
 from kernel.clone import link_process, new_process, new_thread
@@ -47,6 +48,8 @@ HANDLER = 0x40_1000
 STACK_TOP = 0x7000_0000
 STACK_SIZE = 1 << 15
 SA_RESTORER = 0x04000000
+UIDS = (0, 1000, 1001)
+"""The users of the bench."""
 
 Call = Callable[[Thread], Any]
 """What a thread of the bench executes: a function like a system call's, which may return a generator."""
@@ -220,11 +223,26 @@ class _Program:
         pass
 
 
+class Permission(NamedTuple):
+    """What somebody who wanted to signal ``target`` was told, and the state of both at that moment."""
+
+    sender: Thread
+    target: Thread
+    mine: Cred
+    other: Cred
+    same_session: bool
+    stale: bool
+    """The target had begun to exit although a sibling lived."""
+    signo: int
+    allowed: bool
+
+
 class World:
     """A kernel with an init; use it as a context manager, because exec's files and memory are replaced meanwhile.
 
     ``reaped`` are the processes whose end somebody waited for; ``notified`` maps a dead process to the one that was told;
-    ``sleeping`` maps a thread inside wait to what it waits for.
+    ``sleeping`` maps a thread inside wait to what it waits for; ``permissions`` are the checks made for kill since somebody
+    looked at them.
     """
 
     def __init__(self, semantics: Semantics, max_procs: int = 24) -> None:
@@ -249,6 +267,7 @@ class World:
         self.reaped_threads: dict[Thread, None] = {}
         self.notified: dict[Process, Process | None] = {}
         self.sleeping: dict[Thread, WaitOptions] = {}
+        self.permissions: list[Permission] = []
         self._stack = ExitStack()
         self._end = WaitQueue()
         self.over = False
@@ -267,6 +286,7 @@ class World:
         enter(patch("kernel.exec.AddressSpace", Space))
         enter(patch("kernel.exec.open_exec", lambda *args: (_Program(), b"/program", False)))
         reap, notify, make = kernel_wait._reap, kernel_exit.notify_parent, PidNamespace
+        may_kill = kernel_kill.check_kill_permission
 
         def spy_reap(t: Thread, target: Thread, as_process: bool, flags: int) -> Report:
             if not flags & kernel_wait.WNOWAIT:
@@ -282,6 +302,16 @@ class World:
                 self.notified[t.process] = parent.process if parent is not None else None
             return notify(t, as_process)
 
+        def spy_may_kill(t: Thread, target: Thread, signo: int) -> None:
+            session = t.process.session is target.process.session
+            stale = target.exiting and target.process.live > 0
+            allowed = False
+            try:
+                may_kill(t, target, signo)
+                allowed = True
+            finally:
+                self.permissions.append(Permission(t, target, t.cred, target.cred, session, stale, signo, allowed))
+
         def namespace(parent: PidNamespace | None, inum: int, user_ns: UserNamespace = INIT_USER_NS) -> PidNamespace:
             ns = make(parent, inum, user_ns)
             self.namespaces.append(ns)
@@ -291,6 +321,7 @@ class World:
         enter(patch("kernel.wait._reap", spy_reap))
         enter(patch("kernel.wait.notify_parent", spy_notify))
         enter(patch("kernel.exit.notify_parent", spy_notify))
+        enter(patch("kernel.kill.check_kill_permission", spy_may_kill))
         enter(patch("kernel.clone.PidNamespace", namespace))
         return self
 

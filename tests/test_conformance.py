@@ -21,6 +21,8 @@ from kernel.task import Thread
 from tgid.api import run
 from tgid.cli import main
 from tgid.conformance import MODELS, Column, Row, expectation, judge, rows, run_inside, run_natively, scenarios, scoreboard
+from tgid.mutations import notices, number, surprises
+from tgid.repetitions import Setting, repeat, settings
 
 NOT_YET: dict[tuple[str, str], str] = {}
 """(scenario, model) -> which feature is missing; expected to fail until it is there."""
@@ -69,31 +71,74 @@ def test_the_sixty_and_more() -> None:
     assert {program.name for program in scenarios() if program.native == "no"} == {"30-global-init"}
 
 
-def names_of(numbers: tuple[int, ...]) -> list[str]:
-    """Return the scenarios with these numbers."""
-    return [program.name for program in scenarios([str(number) for number in numbers])]
-
-
-def differing(base: str, rule: str, names: list[str]) -> list[str]:
-    """Return those of the scenarios that do not print what is expected of the model once one rule is flipped."""
-    setting = f"{rule}={'off' if base == 'leaderless' else 'on'}"
-    chosen = [programs()[name] for name in names]
-    return [p.name for p in chosen if run_inside(p, base, rules=(setting,)).text != expectation(p, base)]
-
-
-@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.name) for rule in rules()])
-def test_a_rule_shows(rule: Any) -> None:
-    """Without its rule the leaderless model does differently in at least one of the scenarios named with the rule."""
-    assert differing("leaderless", rule.name, names_of(rule.scenarios))
-
-
-ALIKE = [p for p in scenarios() if expectation(p, "linux") == expectation(p, "leaderless")]
-
-
-@pytest.mark.parametrize("program", [pytest.param(p, id=p.name) for p in ALIKE])
+@pytest.mark.parametrize("program", [pytest.param(p, id=p.name) for p in scenarios()])
 @pytest.mark.slow
-def test_what_both_models_do_alike_no_rule_changes(program: Program) -> None:
-    assert not [rule.name for rule in rules() if differing("leaderless", rule.name, [program.name])]
+def test_a_rule_shows_where_it_says(program: Program) -> None:
+    """With one rule turned round, just the scenarios named with the rule do differently; none in which the models agree."""
+    seen = notices(program.name, "leaderless") | notices(program.name, "linux")
+    assert seen == {rule.name for rule in rules() if number(program.name) in rule.scenarios}
+    if expectation(program, "linux") == expectation(program, "leaderless"):
+        assert not seen
+
+
+def test_every_rule_shows_somewhere() -> None:
+    assert len(rules()) == 12
+    assert all(rule.scenarios for rule in rules())
+
+
+def test_contradictions_are_said() -> None:
+    nothing = {(name, model): frozenset[str]() for name in ("03-first-exit-timer", "57-kill-nonfirst-tid") for model in MODELS}
+    assert surprises(nothing) == ["living_threads_only is said to show in scenario 57, and does not"]
+    odd = nothing | {("03-first-exit-timer", "linux"): frozenset(["always_trapped"])}
+    assert surprises(odd, ["linux"]) == [
+        "always_trapped shows in scenario 3, and is not said to",
+        "03-first-exit-timer is alike in both models, and notices always_trapped=on",
+    ]
+
+
+def test_command_flip(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", "--flip", "--jobs", "1", "3", "57"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3].split() == ["57-kill-nonfirst-tid", *"." * 10, "x", "."]
+    assert lines[-2] == "1 further scenarios notice nothing"
+    assert lines[-1].startswith("12 rules, 2 scenarios, 48 runs, 0 surprises")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("setting", [Setting(1, 1), *settings(2, 1000)], ids=str)
+@pytest.mark.slow
+def test_any_schedule_ends_alike(setting: Setting, model: str) -> None:
+    """Neither seed nor time slices change what a scenario sees, and they alone decide the whole trace."""
+    assert repeat(setting, model, [program.name for program in scenarios()]) == []
+
+
+def test_settings_reach_from_one_block_on() -> None:
+    blocks = [setting.slice_blocks for setting in settings(1000)]
+    assert min(blocks) == 1
+    assert max(blocks) > 90_000
+    assert sum(count < 1000 for count in blocks) in range(550, 650)
+
+
+def test_command_repeat(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", "--repeat", "2", "--seed", "7", "--jobs", "1", "2"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("2 settings (seeds 7 to 8, slices of ")
+    assert "1 scenarios, leaderless, linux: 8 runs in pairs, 0 findings" in text
+
+
+def test_another_outcome_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tgid.repetitions.expectation", lambda program, model: "end P exited 0\n")
+    (finding,) = repeat(Setting(0, 10), "linux", ["03-first-exit-timer"])
+    assert finding.scenario == "03-first-exit-timer"
+    assert "end P killed SIGALRM" in finding.what
+
+
+def test_another_trace_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = expectation(scenarios(["3"])[0], "linux")
+    outcomes = iter([(text, "", "one"), (text, "", "two")])
+    monkeypatch.setattr("tgid.repetitions.traced", lambda *args: next(outcomes))
+    (finding,) = repeat(Setting(0, 10), "linux", ["03-first-exit-timer"])
+    assert finding.what == "another trace the second time"
 
 
 class Phases(Watch):

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 
 import pytest
 from core_invariants import check, check_empty
-from core_world import HANDLER, SA_RESTORER, Call, World, enter_namespace, execve, set_action, traced, wait
+from core_world import HANDLER, SA_RESTORER, UIDS, Call, World, enter_namespace, execve, set_action, traced, wait
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from kernel import kill, ptrace_attach, ptrace_request, session
+from kernel import cred_change, kill, ptrace_attach, ptrace_request, session
 from kernel.clone import (
     CLONE_FILES,
     CLONE_FS,
@@ -35,6 +35,7 @@ from kernel.clone import (
     CloneArgs,
     kernel_clone,
 )
+from kernel.cred import CAP_KILL, CAP_SETUID
 from kernel.errno import Errno
 from kernel.exit import do_exit, do_group_exit
 from kernel.pid import ns_of
@@ -95,6 +96,7 @@ WAITID = st.sampled_from(
         WEXITED | WSTOPPED | WCONTINUED | WALL, WEXITED | WALL | WNOHANG, WSTOPPED | WNOWAIT | WNOHANG, WEXITED | WNOTHREAD,
     ]
 )  # fmt: skip
+ANY_UID = st.sampled_from([*UIDS, 1000, (1 << 32) - 1])
 OPTIONS = st.sampled_from(
     [0, O_EXITKILL, O_TRACEEXIT, O_TRACEEXEC, O_TRACEFORK | O_TRACECLONE | O_TRACEVFORK, O_TRACEEXIT | O_TRACEEXEC | O_TRACECLONE]
 )
@@ -286,6 +288,19 @@ class History(RuleBasedStateMachine):
     @rule(who=WHO, on=st.booleans(), slices=SLICES)
     def subreaper(self, who: int, on: bool, slices: int) -> None:
         self._give(who, lambda t: prctl._set_subreaper(t, int(on), 0, 0, 0), slices)
+
+    # -- credentials --------------------------------------------------------------------------------------------------
+    @rule(who=WHO, real=ANY_UID, effective=ANY_UID, saved=ANY_UID, slices=SLICES)
+    def setresuid(self, who: int, real: int, effective: int, saved: int, slices: int) -> None:
+        self._give(who, lambda t: cred_change.setresuid(t, real, effective, saved), slices)
+
+    @rule(who=WHO, cap=st.sampled_from([CAP_KILL, CAP_SETUID]), slices=SLICES)
+    def drop_capability(self, who: int, cap: int, slices: int) -> None:
+        def call(t: Thread) -> None:
+            cred = t.cred
+            cred_change.capset(t, cred.effective & ~(1 << cap), cred.inheritable, cred.permitted)
+
+        self._give(who, call, slices)
 
     # -- namespaces ---------------------------------------------------------------------------------------------------
     @rule(who=WHO, slices=SLICES)
