@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kernel.clone import link_process, new_process, new_thread
 from kernel.errno import Errno
 from kernel.exec import do_execve
 from kernel.exit import do_exit
@@ -19,12 +18,11 @@ from kernel.fs.fdtable import FdTable
 from kernel.fs.inode import MAY_EXEC
 from kernel.fs.namespace import FsContext
 from kernel.fs.path import AT_FDCWD, lookup
+from kernel.kthread import kernel_thread
 from kernel.nsproxy import NsProxy
-from kernel.pid import Pid, alloc_pid
-from kernel.rlimit import Rlimits
-from kernel.sched_params import SchedParams
+from kernel.pid import Pid
 from kernel.session import change_pgrp, setsid
-from kernel.signal import CLD_STOPPED, SIG_IGN, SIGCHLD, SIGCONT, SIGINT, SIGQUIT, SigAction, SigAltStack, SigHand
+from kernel.signal import CLD_STOPPED, SIG_IGN, SIGCHLD, SIGCONT, SIGINT, SIGQUIT, SigAction
 from kernel.signal_send import kill_pgrp
 from kernel.task import WORK_TRACE, Process, Thread
 from kernel.wait import P_ALL, WALL, WEXITED, WUNTRACED, Report, WaitOptions, do_wait
@@ -47,44 +45,6 @@ class Launch:
         self.error: Errno | None = None
         self.process: Process | None = None
         self.pid = 0
-
-
-def _task(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred, fs: FsContext, spaces: NsProxy) -> Thread:
-    """Make a process of one thread without memory; its group and session are the parent's, or its own if it has none."""
-    pid = alloc_pid(kernel.root_pid_ns, kernel.next_inum())
-    t = new_thread(kernel, pid)
-    process = new_process(kernel, pid)
-    t.process = process
-    t.comm = comm
-    t.cred = cred
-    t.no_new_privs = False
-    t.blocked = 0
-    t.personality = 0
-    t.timer_slack = t.default_timer_slack = 50_000
-    t.sched = SchedParams()
-    t.rseq = (0, 0, 0)
-    t.self_exec_id = t.parent_exec_id = 0
-    t.altstack = SigAltStack(flags=0)
-    t.sighand = SigHand()
-    t.files = FdTable()
-    t.fs = fs
-    t.nsproxy = spaces
-    t.mm = None
-    t.cpu = kernel.cpu.new_state()
-    t.real_parent = t.parent = parent
-    pid.thread = t
-    kernel.charge_task(t)
-    process.threads.append(t)
-    process.live = 1
-    process.rep = process.wait_task = process.curr_target = t
-    process.exit_signal = SIGCHLD
-    process.rlimits = Rlimits() if parent is None else parent.process.rlimits.copy()
-    if parent is None:
-        link_process(process, pid, pid)
-    else:
-        link_process(process, parent.process.pgrp, parent.process.session)
-        parent.children[process] = None
-    return t
 
 
 def _main_of_init(t: Thread) -> Blocking[int]:
@@ -170,21 +130,21 @@ def start(
     """
     launch = Launch()
     top = FsContext(fs.root, fs.root)
-    init = _task(kernel, b"init", None, init_cred, top, spaces)
+    init = kernel_thread(kernel, b"init", None, init_cred, top, spaces)
     init.process.unkillable = True
     kernel.root_pid_ns.child_reaper = init.pid
     init.sighand.actions[SIGCHLD] = SigAction(SIG_IGN)
     init.blocked = (1 << 64) - 1
     init.kstack = _main_of_init(init)
 
-    launcher = _task(kernel, b"tgid", init, init_cred, top.copy(), spaces)
+    launcher = kernel_thread(kernel, b"tgid", init, init_cred, top.copy(), spaces)
     setsid(launcher)
     for signo in (SIGINT, SIGQUIT):
         launcher.sighand.actions[signo] = SigAction(SIG_IGN)
     launcher.blocked = (1 << 64) - 1
     launcher.kstack = _main_of_launcher(launcher, launch)
 
-    program = _task(kernel, paths[0].rsplit(b"/", 1)[-1][:15], launcher, cred, fs, spaces)
+    program = kernel_thread(kernel, paths[0].rsplit(b"/", 1)[-1][:15], launcher, cred, fs, spaces)
     change_pgrp(program.process, program.pid)
     if tty is not None:
         attach_terminal(launcher.process, program.process, tty)

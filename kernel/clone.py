@@ -123,7 +123,8 @@ def new_process(kernel: Kernel, pid: Pid) -> Process:
     process.shared_pending = SigPending()
     process.chldexit = WaitQueue()
     process.stop_stopped = process.stop_continued = process.cld_stopped = process.cld_continued = False
-    process.wakeup_pending = process.group_exit = process.coredump = process.unkillable = False
+    process.wakeup_pending = process.group_exit = process.unkillable = False
+    process.core_state = None
     process.group_exit_code = process.group_stop_count = process.notify_count = 0
     process.group_exec_task = None
     process.exec_wait = WaitQueue()
@@ -159,7 +160,7 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.state = RUNNING
     t.exit_state = EXIT_NONE
     t.exit_code = 0
-    t.exiting = False
+    t.exiting = t.post_coredump = False
     t.kstack = t.block = t.timer = None
     t.wake_reason = None  # type: ignore[assignment]
     t.children = {}

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 NO_ID = 0xFFFFFFFF
 
-SUID_DUMP_DISABLE = 0
-"""/proc/sys/fs/suid_dumpable: what a process is after its privileges changed."""
-
 
 def privileges_changed(old: Cred, new: Cred) -> bool:
     """Tell whether the holder may now know or do things its tracers may not see (the dumpability test of commit_creds)."""
@@ -80,12 +77,12 @@ def _kgid(ns: UserNamespace, gid: int, kept: int) -> int:
 
 
 def commit(t: Thread, new: Cred) -> None:
-    """Give ``t`` its new credentials (commit_creds): it becomes undumpable and forgets its parent-death signal if its
-    effective or file-system ids changed or it gained capabilities."""
+    """Give ``t`` its new credentials (commit_creds): it becomes undumpable (or what suid_dumpable says) and forgets its
+    parent-death signal if its effective or file-system ids changed or it gained capabilities."""
     old = t.cred
     if privileges_changed(old, new):
         if t.mm is not None:
-            t.mm.dumpable = SUID_DUMP_DISABLE
+            t.mm.dumpable = t.kernel.coredump.suid_dumpable
         t.pdeath_signal = 0
     if old.uid != new.uid:
         t.kernel.change_user(old.uid, new.uid)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kernel import ptrace
-from kernel.cred_change import SUID_DUMP_DISABLE, commit
+from kernel.cred_change import commit
 from kernel.cred_exec import exec_creds, may_dump
 from kernel.errno import Errno
 from kernel.exit import release_task, release_user_memory
@@ -157,6 +157,7 @@ def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, pa
     release_user_memory(t)
     mm = AddressSpace(kernel, process.rlimits)
     if old is not None:
+        mm.dump_filter = old.dump_filter
         pages = old.peak_resident()
         if pages > process.maxrss_pages:
             process.maxrss_pages = pages
@@ -185,7 +186,7 @@ def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, pa
         name = where.dentry.name if where is not None else name
     t.comm = name.rsplit(b"/", 1)[-1][:15]
     mm.set_exe_file(program.executable)
-    mm.dumpable = SUID_DUMP_USER if may_dump(t, program.mapped) else SUID_DUMP_DISABLE
+    mm.dumpable = SUID_DUMP_USER if may_dump(t, program.mapped) else kernel.coredump.suid_dumpable
     if secure:
         t.pdeath_signal = 0
     commit(t, cred)

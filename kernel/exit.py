@@ -46,8 +46,10 @@ from kernel.task import (
     EXIT_NONE,
     EXIT_TRACEE,
     EXIT_ZOMBIE,
+    IDLE,
     SLEEPING,
     ZOMBIE,
+    CoreState,
     Process,
     Thread,
 )
@@ -403,9 +405,23 @@ def release_user_memory(t: Thread) -> None:
         done.wake_all()
 
 
+def _coredump_task_exit(t: Thread, core: CoreState) -> Blocking[None]:
+    """A sibling dumps the core: stand still for it, and go on dying when it is done (coredump_task_exit)."""
+    core.stopped.append(t)
+    core.running -= 1
+    if not core.running:
+        core.startup.wake_all()
+    while t.process.core_state is core:
+        t.state = IDLE
+        yield Block("coredump_task_exit", core.finished, state=UNINTERRUPTIBLE, who=lambda: "the end of the core dump")
+
+
 def do_exit(t: Thread, code: int) -> Blocking[int]:
     """End the calling thread with wait status ``code`` (_exit(2) of one thread: ``(n & 0xff) << 8``)."""
     process, kernel = t.process, t.kernel
+    t.post_coredump = True
+    if process.core_state is not None:
+        yield from _coredump_task_exit(t, process.core_state)
     yield from event_exit(t, code)
     group_dead = _leave_process(t, code)
     if group_dead:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kernel.coredump_sysctls import CoredumpSysctls
 from kernel.errno import Errno
 from kernel.futex_table import FutexTable
 from kernel.mm.memory import Memory
@@ -101,7 +102,7 @@ class Kernel:
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
-        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "unix_inodes",
+        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "unix_inodes", "coredump",
     )  # fmt: skip
 
     sched: Scheduler
@@ -141,6 +142,7 @@ class Kernel:
         self.unix_inodes: dict[Inode, UnixSocket] = {}
         """AF_UNIX sockets by the inode their path names."""
         self._told: set[object] = set()
+        self.coredump = CoredumpSysctls()
         self.total_forks = 0
         self.boot_time = clock.realtime() - clock.monotonic()
 

@@ -21,13 +21,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel import rseq
+from kernel.coredump import do_coredump
 from kernel.errno import Errno
 from kernel.exit import do_group_exit
 from kernel.hardware import OutOfFrames
 from kernel.jobctl import do_signal_stop, is_orphaned_pgrp, notify_continued
 from kernel.ptrace import TRACE_STEP, single_step
 from kernel.ptrace_stop import jobctl_trap, ptrace_notify, ptrace_signal
-from kernel.rlimit import RLIMIT_CORE
 from kernel.sigframe import KSignal, setup_frame
 from kernel.signal import (
     COREDUMP_MASK,
@@ -71,10 +71,6 @@ _ERESTARTNOINTR = _BIAS - Errno.ERESTARTNOINTR.number
 _ERESTARTNOHAND = _BIAS - Errno.ERESTARTNOHAND.number
 _ERESTART_RESTARTBLOCK = _BIAS - Errno.ERESTART_RESTARTBLOCK.number
 NR_RESTART_SYSCALL = 219
-
-MIN_COREDUMP = 4096
-"""RLIMIT_CORE below this means no core file (min_coredump of the ELF format)."""
-SUID_DUMP_USER = 1
 
 
 def exit_to_user_mode(t: Thread) -> Blocking[None] | None:
@@ -158,17 +154,9 @@ def get_signal(t: Thread) -> Blocking[KSignal | None]:
             if signo == SIGSTOP or not is_orphaned_pgrp(process.pgrp):
                 yield from do_signal_stop(t, signo)
             continue
-        yield from do_group_exit(t, signo | core_flag(t, signo))
-
-
-def core_flag(t: Thread, signo: int) -> int:
-    """Return the core-dump bit of the wait status if the death by ``signo`` dumps core (do_coredump).
-
-    It does if the action says so, the limit leaves room and the process is dumpable.  No file is written.
-    """
-    if not COREDUMP_MASK >> (signo - 1) & 1 or t.process.rlimits.soft(RLIMIT_CORE) < MIN_COREDUMP:
-        return 0
-    return 0x80 if t.mm is not None and t.mm.dumpable == SUID_DUMP_USER else 0
+        if bit & COREDUMP_MASK:
+            yield from do_coredump(t, info)
+        yield from do_group_exit(t, signo)
 
 
 # -- acting on it -----------------------------------------------------------------------------------------------------

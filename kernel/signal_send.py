@@ -109,7 +109,7 @@ def _prepare(t: Thread, signo: int, force: bool) -> bool:
     process = t.process
     if process.group_exit:
         # "The process is in the middle of dying, drop the signal."
-        return process.coredump and signo == SIGKILL
+        return process.core_state is not None and signo == SIGKILL
     if t.exiting:
         return False
     bit = 1 << (signo - 1)
@@ -276,7 +276,7 @@ def _complete(t: Thread, signo: int, group: bool) -> None:
     bit = 1 << (signo - 1)
     if (
         _is_fatal(t, signo)
-        and (process.coredump or not process.group_exit)
+        and (process.core_state is not None or not process.group_exit)
         and not chosen.real_blocked & bit
         and (signo == SIGKILL or not t.ptrace)
         and not bit & COREDUMP_MASK
@@ -294,19 +294,19 @@ def start_group_exit(process: Process, code: int, but: Thread | None = None) -> 
     is on its way out by itself); group stops and traps are cancelled."""
     process.group_exit = True
     process.group_exit_code = code
-    _end_group_stop(process)
+    end_group_stop(process)
     for t in process.threads:
         if not t.exiting:
             clear_jobctl_pending(t, JOBCTL_PENDING_MASK)
             if t is not but:
-                _kill_thread(t)
+                kill_thread(t)
 
 
 def zap_other_threads(t: Thread) -> int:
     """Kill every other living thread of the process (exec); return how many have not finished their exit."""
     process = t.process
     count = 0
-    _end_group_stop(process)
+    end_group_stop(process)
     for other in process.threads:
         if other is t:
             continue
@@ -314,18 +314,20 @@ def zap_other_threads(t: Thread) -> int:
         if not other.exit_state:
             count += 1
             if not other.exiting:
-                _kill_thread(other)
+                kill_thread(other)
     return count
 
 
-def _end_group_stop(process: Process) -> None:
+def end_group_stop(process: Process) -> None:
+    """Forget the group stop a process is in or on its way to."""
     process.group_stop_count = 0
     process.wakeup_pending = False
     process.stop_stopped = process.stop_continued = False
     process.cld_stopped = process.cld_continued = False
 
 
-def _kill_thread(t: Thread) -> None:
+def kill_thread(t: Thread) -> None:
+    """Give one thread the SIGKILL that ends it, whatever it does."""
     t.pending.mask |= KILL_MASK
     t.kernel.sched.signal_wake(t, True)
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 RUNNING = "R"
 SLEEPING = "S"
 DISK_SLEEP = "D"
+IDLE = "I"
 STOPPED = "T"
 TRACED = "t"
 ZOMBIE = "Z"
@@ -69,7 +70,7 @@ class Process:
     __slots__ = (
         "kernel", "tgid_pid", "pgrp", "session", "threads", "live", "rep", "wait_task",
         "shared_pending", "curr_target", "chldexit",
-        "stop_stopped", "stop_continued", "cld_stopped", "cld_continued", "wakeup_pending", "group_exit", "coredump",
+        "stop_stopped", "stop_continued", "cld_stopped", "cld_continued", "wakeup_pending", "group_exit", "core_state",
         "unkillable", "group_exit_code", "group_stop_count", "group_exec_task", "notify_count", "exec_wait",
         "exit_signal", "is_child_subreaper", "has_child_subreaper", "rlimits", "itimers", "posix_timers",
         "tty", "tty_old_pgrp", "is_session_leader", "times", "child_times", "exec_count", "oom_score_adj", "pidfd_wait",
@@ -98,7 +99,8 @@ class Process:
     wakeup_pending: bool
     """SIGCONT arrived before the group stop completed (patch 23)."""
     group_exit: bool
-    coredump: bool
+    core_state: CoreState | None
+    """Set while the core of the process is dumped."""
     unkillable: bool
     """SIGNAL_UNKILLABLE: the first process of a pid namespace."""
     group_exit_code: int
@@ -153,13 +155,31 @@ class Process:
         return f"<Process {self.tgid}>"
 
 
+class CoreState:
+    """A core dump under way (``struct core_state``): ``dumper`` writes it, ``running`` siblings have not stopped for it yet,
+    ``stopped`` have, in the order they did."""
+
+    __slots__ = ("dumper", "running", "stopped", "startup", "finished")
+
+    def __init__(self, dumper: Thread) -> None:
+        self.dumper = dumper
+        self.running = 0
+        self.stopped: list[Thread] = []
+        self.startup = WaitQueue()
+        self.finished = WaitQueue()
+
+    def threads(self) -> list[Thread]:
+        """Return the threads the core is about, the one that dumps first."""
+        return [self.dumper, *self.stopped]
+
+
 class Thread:
     """One thread (``task_struct``): registers, signal mask, links to what it shares with others."""
 
     __slots__ = (
         "kernel", "pid", "process", "comm", "cpu", "mm", "files", "fs", "cred", "nsproxy",
         "sighand", "blocked", "real_blocked", "saved_blocked", "pending", "altstack",
-        "work", "task_work", "state", "exit_state", "exit_code", "exiting",
+        "work", "task_work", "state", "exit_state", "exit_code", "exiting", "post_coredump",
         "kstack", "block", "wake_reason", "timer", "wake_callback", "trap_frame",
         "real_parent", "parent", "children", "ptrace", "ptraced", "ptracer_cred", "jobctl", "stop_code",
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
@@ -195,6 +215,8 @@ class Thread:
     exit_code: int
     exiting: bool
     """PF_EXITING."""
+    post_coredump: bool
+    """Its exit has begun, and is past the point where it would wait for a core dump (PF_POSTCOREDUMP)."""
     kstack: Generator[Block, Wakeup, object] | None
     """The kernel generator the thread is inside of; None in user mode."""
     timer: Timer | None

@@ -138,6 +138,7 @@ class Space:
         self.stack = stack if stack is not None else bytearray(STACK_SIZE)
         self.users = 1
         self.dumpable = 1
+        self.dump_filter = 0x33
         self.tables = None
 
     def hold(self) -> Space:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from kernel.clone import link_process, new_process, new_thread
+from kernel.coredump_sysctls import CoredumpSysctls
 from kernel.cred import Cred
 from kernel.errno import Errno
 from kernel.exit import TaskDead
@@ -149,6 +150,7 @@ class World:
         self.delivered: list[tuple[Thread, int]] = []
         self.inum = 0
         self.kernel: Any = SimpleNamespace(
+            coredump=CoredumpSysctls(),
             sched=self.sched,
             clock=SimpleNamespace(monotonic=lambda: self.time, realtime=lambda: self.time),
             sigqueue_counts={},

@@ -44,6 +44,10 @@ MMAP_BASE = 0x7FFF_F7FF_F000
 """Where mappings grow down from without randomisation and with a stack limit up to 127 MiB."""
 SUID_DUMP_DISABLE = 0
 SUID_DUMP_USER = 1
+SUID_DUMP_ROOT = 2
+DUMP_FILTER_DEFAULT = 0x33
+"""MMF_DUMP_FILTER_DEFAULT: private and shared anonymous memory, the headers of ELF files, private huge pages."""
+DUMP_FILTER_MASK = 0x1FF
 
 
 class AddressSpace(UserAccess):
@@ -53,7 +57,7 @@ class AddressSpace(UserAccess):
     ``exec_vm``, ``stack_vm``, ``locked_vm``, ``hiwater_vm``, ``hiwater_rss`` are pages; ``start_code`` ... ``env_end`` and
     ``mmap_base`` addresses.  ``exe_file``: /proc/PID/exe, with a reference.  ``auxv``: as in /proc/PID/auxv.
     ``binfmt``: name of the loader that made it.  ``def_flags``: VM_* flags new areas get (mlockall).  ``owner_ns``: the user
-    namespace of the exec.  ``oom_reaped``: the OOM killer has taken its memory.
+    namespace of the exec.  ``oom_reaped``: the OOM killer has taken its memory.  ``dump_filter``: /proc/PID/coredump_filter.
     """
 
     __slots__ = (
@@ -62,7 +66,7 @@ class AddressSpace(UserAccess):
         "start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack",
         "arg_start", "arg_end", "env_start", "env_end", "vdso",
         "exe_file", "dumpable", "auxv", "binfmt", "def_flags", "owner_ns", "oom_reaped", "dead",
-        "membarrier", "thp_disabled",
+        "membarrier", "thp_disabled", "dump_filter",
     )  # fmt: skip
 
     def __init__(self, kernel: Kernel, rlimits: Rlimits | None = None) -> None:
@@ -95,6 +99,7 @@ class AddressSpace(UserAccess):
         self.dead = False
         self.membarrier = 0
         self.thp_disabled = False
+        self.dump_filter = DUMP_FILTER_DEFAULT
 
     # -- life -----------------------------------------------------------------------------------------------------
     def hold(self) -> AddressSpace:
@@ -164,7 +169,7 @@ class AddressSpace(UserAccess):
         if self.exe_file is not None:
             child.exe_file = self.exe_file.hold()
         child.dumpable, child.auxv, child.binfmt, child.owner_ns = self.dumpable, self.auxv, self.binfmt, self.owner_ns
-        child.membarrier, child.thp_disabled = self.membarrier, self.thp_disabled
+        child.membarrier, child.thp_disabled, child.dump_filter = self.membarrier, self.thp_disabled, self.dump_filter
         return child
 
     def set_image(self, image: Image) -> None:

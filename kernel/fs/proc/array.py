@@ -77,7 +77,8 @@ def tid_stat(t: Thread, target: Target) -> bytes:
     return _stat(t, target, task_of(target), False)
 
 
-def _flags(t: Thread) -> int:
+def task_flags(t: Thread) -> int:
+    """Return the PF_* bits of a task."""
     flags = PF_RANDOMIZE if t.mm is not None else 0
     if t.exiting:
         flags |= PF_EXITING
@@ -111,7 +112,7 @@ def _stat(t: Thread, target: Target, who: Thread, whole: bool) -> bytes:
     show = mm is not None and permitted
     fields = (
         _parent_number(who, ns), process.pgrp.nr_in(ns), process.session.nr_in(ns), tty_nr,
-        tty_pgrp, _flags(who), times.minflt, children.minflt, times.majflt, children.majflt, ticks(times.utime),
+        tty_pgrp, task_flags(who), times.minflt, children.minflt, times.majflt, children.majflt, ticks(times.utime),
         ticks(times.stime), ticks(children.utime), ticks(children.stime), priority, who.sched.nice, len(process.threads), 0,
         ticks(start), mm.total_vm << 12 if mm else 0, mm.tables.resident() if mm else 0, process.rlimits.soft(RLIMIT_RSS),
         (mm.start_code if permitted else 1) if mm else 0, (mm.end_code if permitted else 1) if mm else 0,
@@ -179,7 +180,8 @@ def status(t: Thread, target: Target) -> bytes:
     text = "\n".join(lines) + "\n"
     if mm is not None:
         text += status_lines(mm)
-        text += f"CoreDumping:\t0\nTHP_enabled:\t{int(not mm.thp_disabled)}\nuntag_mask:\t0xffffffffffffffff\n"
+        text += f"CoreDumping:\t{int(process.core_state is not None)}\n"
+        text += f"THP_enabled:\t{int(not mm.thp_disabled)}\nuntag_mask:\t0xffffffffffffffff\n"
     kernel = who.kernel
     lines = [
         f"Threads:\t{len(process.threads)}",

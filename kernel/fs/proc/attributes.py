@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kernel.cred import CAP_SYS_RESOURCE
 from kernel.errno import Errno
 from kernel.fs.proc.target import Target, may_read, task_of
+from kernel.mm.address_space import DUMP_FILTER_MASK
 from kernel.rlimit import RLIM_INFINITY
 
 if TYPE_CHECKING:
@@ -129,8 +130,25 @@ def set_oom_score_adj(t: Thread, target: Target, data: bytes) -> None:
 
 
 def coredump_filter(t: Thread, target: Target) -> bytes:
-    """/proc/PID/coredump_filter: the default; no core file is ever written."""
-    return b"00000033\n"
+    """/proc/PID/coredump_filter: which kinds of memory a core gets (core(5))."""
+    mm = task_of(target).mm
+    return b"%08x\n" % mm.dump_filter if mm is not None else b""
+
+
+def set_coredump_filter(t: Thread, target: Target, data: bytes) -> None:
+    """Set it, a number in the notation of C; unknown bits are ignored (proc_coredump_filter_write)."""
+    try:
+        text = data.decode("ascii").strip()
+        octal = len(text) > 1 and text.isdigit() and text.startswith("0")
+        value = int(text, 8 if octal else 0)
+    except ValueError:
+        raise Errno.EINVAL from None
+    if not 0 <= value < 1 << 32:
+        raise Errno.ERANGE if value > 0 else Errno.EINVAL
+    mm = task_of(target).mm
+    if mm is None:
+        raise Errno.ESRCH
+    mm.dump_filter = value & DUMP_FILTER_MASK
 
 
 def timerslack(t: Thread, target: Target) -> bytes:

@@ -82,7 +82,7 @@ TGID_BASE = Table(
     reg(b"schedstat", 0o444, attributes.sched_stat),
     reg(b"cgroup", 0o444, attributes.cgroup),
     reg(b"oom_score_adj", 0o644, attributes.oom_score_adj, attributes.set_oom_score_adj),
-    reg(b"coredump_filter", 0o644, attributes.coredump_filter),
+    reg(b"coredump_filter", 0o644, attributes.coredump_filter, attributes.set_coredump_filter),
     reg(b"uid_map", 0o644, attributes.id_map),
     reg(b"gid_map", 0o644, attributes.id_map),
     reg(b"timerslack_ns", 0o666, attributes.timerslack, attributes.set_timerslack),

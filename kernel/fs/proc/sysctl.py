@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel import utsname
+from kernel.coredump_sysctls import CORENAME_MAX_SIZE
 from kernel.cred import CAP_LAST_CAP, CAP_SYS_ADMIN, NGROUPS_MAX
 from kernel.errno import Errno
 from kernel.fs.proc.generic import Entry, reg
@@ -112,6 +113,26 @@ def _set_domainname(t: Thread, _: object, data: bytes) -> None:
     t.nsproxy.uts.domainname = _name(data)
 
 
+def _core_pattern(t: Thread, _: object) -> bytes:
+    return t.kernel.coredump.pattern + b"\n"
+
+
+def _set_core_pattern(t: Thread, _: object, data: bytes) -> None:
+    t.kernel.coredump.pattern = data.split(b"\n")[0].split(b"\0")[0][: CORENAME_MAX_SIZE - 1]
+
+
+def _set_core_pipe_limit(t: Thread, value: int) -> None:
+    t.kernel.coredump.pipe_limit = value
+
+
+def _set_core_uses_pid(t: Thread, value: int) -> None:
+    t.kernel.coredump.uses_pid = value
+
+
+def _set_suid_dumpable(t: Thread, value: int) -> None:
+    t.kernel.coredump.suid_dumpable = value
+
+
 SYSCTLS: tuple[Entry, ...] = (
     _fixed(b"sys/kernel/ostype", utsname.SYSNAME),
     _fixed(b"sys/kernel/osrelease", utsname.RELEASE),
@@ -128,8 +149,9 @@ SYSCTLS: tuple[Entry, ...] = (
     _shown(b"sys/kernel/random/uuid", lambda t: uuid4(t.kernel.vfs.random)),
     _fixed(b"sys/kernel/random/entropy_avail", 256),
     _fixed(b"sys/kernel/random/poolsize", 256),
-    _fixed(b"sys/kernel/core_pattern", b"core"),
-    _fixed(b"sys/kernel/core_uses_pid", 0),
+    reg(b"sys/kernel/core_pattern", 0o644, _core_pattern, _set_core_pattern),
+    _number(b"sys/kernel/core_pipe_limit", lambda t: t.kernel.coredump.pipe_limit, _set_core_pipe_limit, 0, (1 << 32) - 1),
+    _number(b"sys/kernel/core_uses_pid", lambda t: t.kernel.coredump.uses_pid, _set_core_uses_pid, -(1 << 31), (1 << 31) - 1),
     _fixed(b"sys/kernel/sched_rr_timeslice_ms", 100),
     _fixed(b"sys/kernel/overflowuid", 65534),
     _fixed(b"sys/kernel/overflowgid", 65534),
@@ -153,7 +175,7 @@ SYSCTLS: tuple[Entry, ...] = (
     _number(b"sys/fs/protected_hardlinks", lambda t: t.kernel.vfs.protected_hardlinks, _set_protected_hardlinks, 0, 1),
     _fixed(b"sys/fs/protected_regular", 0),
     _number(b"sys/fs/protected_symlinks", lambda t: t.kernel.vfs.protected_symlinks, _set_protected_symlinks, 0, 1),
-    _fixed(b"sys/fs/suid_dumpable", 0),
+    _number(b"sys/fs/suid_dumpable", lambda t: t.kernel.coredump.suid_dumpable, _set_suid_dumpable, 0, 2),
     _fixed(b"sys/fs/mqueue/msg_max", 10),
     _fixed(b"sys/fs/mqueue/msgsize_max", 8192),
     _fixed(b"sys/fs/mqueue/queues_max", 256),
