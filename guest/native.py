@@ -75,6 +75,12 @@ def run_native(
     return Outcome(128 - code if code < 0 else code, stdout, stderr)
 
 
+def _cores_are_files() -> bool:
+    """Tell whether a dying process leaves a file ``core`` in its working directory."""
+    settings = [Path("/proc/sys/kernel", name).read_text().strip() for name in ("core_pattern", "core_uses_pid")]
+    return settings == ["core", "0"]
+
+
 def skip_reason(program: Program, libc: str) -> str:
     """Return why ``program`` cannot be run natively here as it is meant to be, or an empty string."""
     if missing := compiler_missing(libc):
@@ -83,6 +89,8 @@ def skip_reason(program: Program, libc: str) -> str:
         return "no x86-64 Linux host to compare with"
     if "root" in program.needs and os.geteuid() != 0:
         return "the native run needs root"
+    if "core" in program.needs and not _cores_are_files():
+        return "core files of this host go elsewhere (core_pattern)"
     return ""
 
 

@@ -222,9 +222,10 @@ def _dump_to_program(t: Thread, state: CoreState, words: list[bytes], info: SigI
         if not (yield from helper.started()):
             return False
         dumped = yield from _write_pipe(t, helper.pipe, elf_core(t, state.threads(), info))
-        helper.pipe.drop()
         if settings.pipe_limit:
             yield from helper.finished()
+        else:
+            helper.pipe.drop()
         return dumped
     finally:
         settings.piped -= 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kernel.errno import Errno
 from kernel.exec import AT_FDCWD, do_execve
 from kernel.exit import do_exit
-from kernel.fs.file import File
+from kernel.fs.file import O_RDONLY, File
 from kernel.fs.namespace import FsContext
 from kernel.fs.pidfd import PidFd
 from kernel.fs.pipe import make_pipe
@@ -68,6 +68,9 @@ class PipedHelper:
             return (yield from do_execve(t, AT_FDCWD, words[0], lambda: (words, ())))
         except Errno:
             self._failed = True
+            done, t.vfork_done = t.vfork_done, None  # without memory its exit would not tell
+            if done is not None:
+                done.wake_all()
         return (yield from do_exit(t, 0))
 
     def started(self) -> Blocking[bool]:
@@ -79,8 +82,11 @@ class PipedHelper:
         return not self._failed
 
     def finished(self) -> Blocking[None]:
-        """With the pipe closed: wait until nobody reads it any more (wait_for_dump_helpers); a signal ends the wait."""
+        """Close the pipe and wait until the program does, too (wait_for_dump_helpers); a signal ends the wait."""
         ring = self._ring
-        while ring.readers:
-            if (yield Block("wait_for_dump_helpers", ring.write_wait, who=lambda: "its helper")) is Wakeup.SIGNAL:
-                return
+        ring.opened(O_RDONLY)  # a pipe without writers tells its last reader when another one closes it
+        self.pipe.drop()
+        while ring.readers > 1:
+            if (yield Block("wait_for_dump_helpers", ring.read_wait, who=lambda: f"{self._thread}")) is Wakeup.SIGNAL:
+                break
+        ring.closed(O_RDONLY)
