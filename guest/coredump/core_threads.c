@@ -123,10 +123,11 @@ static void show(struct core *core, int status)
         if (!strcmp((char *)(note + 1), "CORE") && note->n_type != NT_FILE && note->n_type != NT_AUXV && note->n_type != NT_FPREGSET)
             out("note %x of %u bytes\n", note->n_type, note->n_descsz);
     prpsinfo_t *process = core_find(core, NT_PRPSINFO, 0);
-    out("process: %s (%s) uid %u nice %d zombie %d state %d '%c'\n", process->pr_fname,
-        strrchr(process->pr_psargs, '/') ? strrchr(process->pr_psargs, '/') + 1 : "", process->pr_uid, process->pr_nice,
+    out("process: %s (%s) uid %u zombie %d state %d '%c'\n", process->pr_fname,
+        strrchr(process->pr_psargs, '/') ? strrchr(process->pr_psargs, '/') + 1 : "", process->pr_uid,
         process->pr_zomb, process->pr_state, process->pr_sname);
     expect(process->pr_ppid == getpid() && process->pr_pgrp == getpgrp() && process->pr_pid == told->tid[THREADS], "process: ids");
+    expect(process->pr_nice == getpriority(PRIO_PROCESS, 0), "process: nice value");
     siginfo_t *info = core_find(core, NT_SIGINFO, 0);
     out("siginfo: %s code %d", signal_name(info->si_signo), info->si_code);
     if (info->si_code > 0)
