@@ -9,12 +9,11 @@ from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC, File
+from kernel.net.options import SO_PASSCRED, SOL_SOCKET
 from kernel.net.socket import (
     MSG_CMSG_CLOEXEC,
     MSG_CTRUNC,
     NO_ANCILLARY,
-    SO_PASSCRED,
-    SOL_SOCKET,
     Ancillary,
     PeerCred,
     Received,
@@ -91,7 +90,7 @@ def control_for(t: Thread, sock: Socket, got: Received, space: int, flags: int) 
     """Return the control data of a received message and MSG_CTRUNC if it did not fit (scm_recv); installs files."""
     out = b""
     told = 0
-    if sock.options.get(SO_PASSCRED):
+    if sock.option(SO_PASSCRED):
         cred = got.ancillary.cred if got.ancillary.cred is not None else PeerCred(None, 65534, 65534)
         if space >= _CMSGHDR.size + 12:
             out += _CMSGHDR.pack(_CMSGHDR.size + 12, SOL_SOCKET, SCM_CREDENTIALS) + pack_cred(t, cred)

@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 from kernel.errno import Errno
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC, O_NONBLOCK
+from kernel.net.families import create
+from kernel.net.options import SOL_SOCKET
 from kernel.net.socket import (
-    AF_UNIX,
     MSG_CMSG_CLOEXEC,
     MSG_DONTWAIT,
     MSG_PEEK,
     MSG_TRUNC,
     MSG_WAITFORONE,
     NO_ANCILLARY,
-    SOCK_DGRAM,
-    SOCK_SEQPACKET,
-    SOCK_STREAM,
-    SOL_SOCKET,
     Ancillary,
     Received,
     Socket,
@@ -55,7 +52,6 @@ ADDRESS_MAX = 128
 """sizeof(struct sockaddr_storage)."""
 UIO_MAXIOV = 1024
 MSG_CMSG_COMPAT = 0x80000000
-AF_MAX = 46
 _MSGHDR = struct.Struct("<QI4xQQQQi4x")
 MSGHDR_SIZE: Final = _MSGHDR.size
 
@@ -70,26 +66,15 @@ def sock_of(t: Thread, fd: int) -> Socket:
 
 # -- making -----------------------------------------------------------------------------------------------------------
 def _make(t: Thread, domain: int, kind_bits: int, protocol: int) -> Socket:
-    kind = kind_bits & SOCK_TYPE_MASK
     bits = kind_bits & ~SOCK_TYPE_MASK
     if bits & ~(O_NONBLOCK | O_CLOEXEC):
         raise Errno.EINVAL
-    if not 0 <= domain < AF_MAX or domain != AF_UNIX:
-        raise Errno.EAFNOSUPPORT
-    if kind > 10:
-        raise Errno.EINVAL
-    if protocol not in (0, AF_UNIX):
-        raise Errno.EPROTONOSUPPORT
-    if kind == 3:
-        kind = SOCK_DGRAM  # "Believe it or not BSD has AF_UNIX, SOCK_RAW though nothing uses it" (unix_create)
-    if kind not in (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET):
-        raise Errno.ESOCKTNOSUPPORT
-    return UnixSocket(t, kind, bits & O_NONBLOCK)
+    return create(t, domain, kind_bits & SOCK_TYPE_MASK, protocol, bits & O_NONBLOCK)
 
 
 @syscall(41)
 def socket(t: Thread, domain: Domain, type_: SockType, protocol: Protocol) -> int:
-    """socket(2): AF_UNIX; EAFNOSUPPORT for every other family."""
+    """socket(2)."""
     return install_fd(t, _make(t, domain, type_, protocol), type_ & O_CLOEXEC)
 
 
@@ -102,9 +87,14 @@ def socketpair(t: Thread, domain: Domain, type_: SockType, protocol: Protocol, s
     assert mm is not None
     mm.write(sv, mm.read(sv, 8))
     first, second = _make(t, domain, type_, protocol), _make(t, domain, type_, protocol)
-    assert isinstance(first, UnixSocket)
-    assert isinstance(second, UnixSocket)
-    first.pair_with(second)
+    try:
+        if not isinstance(first, UnixSocket) or not isinstance(second, UnixSocket):
+            raise Errno.EOPNOTSUPP
+        first.pair_with(second)
+    except Errno:
+        first.drop()
+        second.drop()
+        raise
     mm.write(sv, struct.pack("<ii", *install_pair(t, first, second, type_)))
     return 0
 
@@ -150,18 +140,7 @@ def connect(t: Thread, fd: Fd, addr: SockAddr, addrlen: Int) -> int | Blocking[i
     t.files.get(fd)
     name = _read_address(t, addr, addrlen)
     sock = sock_of(t, fd)
-    try:
-        sock.connect(t, name)
-    except Errno.EAGAIN:
-        if sock.flags & O_NONBLOCK:
-            raise
-        return _connect_slow(t, sock, name)
-    return 0
-
-
-def _connect_slow(t: Thread, sock: Socket, name: bytes) -> Blocking[int]:
-    yield from sock.sleep(t, "unix_wait_for_peer", lambda: sock.connect(t, name), sock.send_timeout)
-    return 0
+    return sock.connect(t, name)
 
 
 def _accept(t: Thread, fd: int, address: int, length_at: int, bits: int) -> int | Blocking[int]:
@@ -171,10 +150,10 @@ def _accept(t: Thread, fd: int, address: int, length_at: int, bits: int) -> int 
     sock = sock_of(t, fd)
 
     def attempt() -> int:
-        made = sock.accept(t, bits & O_NONBLOCK)
+        made, name = sock.accept(t, bits & O_NONBLOCK)
         try:
             if address:
-                _write_address(t, made.name(True), address, length_at)
+                _write_address(t, name, address, length_at)
         except Errno:
             made.drop()
             raise
@@ -185,7 +164,7 @@ def _accept(t: Thread, fd: int, address: int, length_at: int, bits: int) -> int 
     except Errno.EAGAIN:
         if sock.flags & O_NONBLOCK:
             raise
-        return sock.sleep(t, "skb_wait_for_more_packets", attempt, sock.receive_timeout)
+        return sock.sleep(t, sock.ACCEPT_WCHAN, attempt, sock.receive_timeout)
 
 
 @syscall(43)
@@ -231,7 +210,7 @@ def setsockopt(t: Thread, fd: Fd, level: Int, optname: Int, optval: InBuf, optle
     sock = sock_of(t, fd)
     if optlen < 0:
         raise Errno.EINVAL
-    if level != SOL_SOCKET:
+    if level != SOL_SOCKET and not sock.PROTOCOL_OPTIONS:
         raise Errno.EOPNOTSUPP
     sock.set_option(t, level, optname, t.mm.read(optval, min(optlen, 256)) if optlen else b"")  # type: ignore[union-attr]
     return 0
@@ -243,12 +222,15 @@ def getsockopt(t: Thread, fd: Fd, level: Int, optname: Int, optval: Address, opt
     mm = t.mm
     assert mm is not None
     sock = sock_of(t, fd)
-    if level != SOL_SOCKET:
+    if level != SOL_SOCKET and not sock.PROTOCOL_OPTIONS:
         raise Errno.EOPNOTSUPP
     space = struct.unpack("<i", mm.read(optlen, 4))[0]
     if space < 0:
         raise Errno.EINVAL
-    value = sock.get_option(t, level, optname)[:space]
+    value = sock.get_option(t, level, optname)
+    if level in sock.BYTE_LEVELS and 0 < space < 4 == len(value) and not any(value[1:]):
+        space = 1  # a small number in a small place (do_ip_getsockopt)
+    value = value[:space]
     mm.write(optval, value)
     mm.write(optlen, struct.pack("<i", len(value)))
     return 0
@@ -309,7 +291,7 @@ def recvfrom(
             t.mm.write(buf, got.data)  # type: ignore[union-attr]
         if addr:
             _write_address(t, got.address if len(got.address) > 2 else b"", addr, addrlen)
-        return got.length if flags & MSG_TRUNC and sock.kind != SOCK_STREAM else len(got.data)
+        return got.length if flags & MSG_TRUNC else len(got.data)
 
     got = _receive(t, sock, min(size, MAX_RW_COUNT), flags)
     if isinstance(got, Received):
@@ -389,7 +371,7 @@ def _recvmsg(t: Thread, sock: Socket, address: int, flags: int) -> int | Blockin
             mm.write(name_at, name[:name_space])
             mm.write(address + 8, struct.pack("<I", len(name)))
         mm.write(address + 40, struct.pack("<Qi", len(control), told | got.flags | flags & MSG_CMSG_CLOEXEC))
-        return got.length if flags & MSG_TRUNC and sock.kind != SOCK_STREAM else len(got.data)
+        return got.length if flags & MSG_TRUNC else len(got.data)
 
     got = _receive(t, sock, size, flags)
     if isinstance(got, Received):

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.net.device import loopback
+from kernel.errno import Errno
+from kernel.net.device import IfAddr, loopback
+from kernel.net.ports import PortTable
 from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 if TYPE_CHECKING:
@@ -44,10 +46,47 @@ class NetNamespace:
     ``loopback_up``: whether lo is up from the start, as only in the first namespace.
     """
 
-    __slots__ = ("inum", "user_ns", "lo", "unix")
+    __slots__ = ("inum", "user_ns", "lo", "unix", "tcp", "udp")
 
     def __init__(self, inum: int, user_ns: UserNamespace = INIT_USER_NS, loopback_up: bool = False) -> None:
         self.inum = inum
         self.user_ns = user_ns
         self.lo = loopback(loopback_up)
         self.unix = UnixNames()
+        self.tcp = PortTable(True)
+        self.udp = PortTable(False)
+
+    def _interface_of(self, address: bytes) -> IfAddr | None:
+        """Return the interface address whose prefix covers ``address``."""
+        if not self.lo.up:
+            return None
+        for mine in self.lo.addresses:
+            bits = len(mine.packed) * 8 - mine.prefix
+            if len(mine.packed) == len(address) and _number(mine.packed) >> bits == _number(address) >> bits:
+                return mine
+        return None
+
+    def is_local(self, address: bytes) -> bool:
+        """Whether an address is this host's own.  On the loopback that is all of a prefix, but not its broadcast address."""
+        mine = self._interface_of(address)
+        return mine is not None and not self.is_broadcast(address)
+
+    def is_broadcast(self, address: bytes) -> bool:
+        """Whether an IPv4 address means all hosts of a network."""
+        if len(address) != 4:
+            return False
+        if address == b"\xff" * 4:
+            return True
+        mine = self._interface_of(address)
+        return mine is not None and mine.prefix < 31 and _number(address) | -1 << 32 - mine.prefix == -1
+
+    def source(self, destination: bytes) -> bytes:
+        """Return the source address of what goes to ``destination`` (ip_route_output_key).  ENETUNREACH."""
+        mine = self._interface_of(destination)
+        if mine is None:
+            raise Errno.ENETUNREACH
+        return mine.packed
+
+
+def _number(address: bytes) -> int:
+    return int.from_bytes(address, "big")

@@ -8,35 +8,63 @@ from __future__ import annotations
 
 import stat as stat_bits
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 
+from kernel.cred import CAP_NET_ADMIN, CAP_NET_RAW
 from kernel.errno import Errno
 from kernel.fs.file import O_NONBLOCK, O_RDWR, File, Stat
+from kernel.net.options import (
+    INT_MAX,
+    SO_ACCEPTCONN,
+    SO_ATTACH_FILTER,
+    SO_BINDTODEVICE,
+    SO_COOKIE,
+    SO_DOMAIN,
+    SO_ERROR,
+    SO_LINGER,
+    SO_MAX_PACING_RATE,
+    SO_PEERCRED,
+    SO_PEERGROUPS,
+    SO_PEERNAME,
+    SO_PROTOCOL,
+    SO_RCVBUF,
+    SO_RCVBUFFORCE,
+    SO_RCVLOWAT,
+    SO_RCVTIMEO,
+    SO_RCVTIMEO_NEW,
+    SO_SNDBUF,
+    SO_SNDBUFFORCE,
+    SO_SNDTIMEO,
+    SO_SNDTIMEO_NEW,
+    SO_TIMESTAMPING,
+    SO_TYPE,
+    SOCKET_OPTIONS,
+    SOL_SOCKET,
+    Key,
+    Option,
+)
 from kernel.user_ns import gid_for, uid_for
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 
 if TYPE_CHECKING:
+    from kernel.net.namespace import NetNamespace
     from kernel.pid import Pid
     from kernel.task import Thread
 
 R = TypeVar("R")
+Options = Mapping[Key, Option]
+Getters = Mapping[Key, Callable[[Any, "Thread"], bytes]]
+Setters = Mapping[Key, Callable[[Any, "Thread", bytes], None]]
 
-AF_UNSPEC, AF_UNIX = 0, 1
-SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET = 1, 2, 5
+AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET = 0, 1, 2, 10, 16, 17
+SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET, SOCK_DCCP, SOCK_PACKET = 1, 2, 3, 4, 5, 6, 10
 SHUT_RD, SHUT_WR, SHUT_RDWR = range(3)
 RCV_SHUTDOWN, SEND_SHUTDOWN = 1, 2
 
 MSG_OOB, MSG_PEEK, MSG_DONTROUTE, MSG_CTRUNC, MSG_TRUNC, MSG_DONTWAIT = 0x1, 0x2, 0x4, 0x8, 0x20, 0x40
 MSG_EOR, MSG_WAITALL, MSG_NOSIGNAL, MSG_WAITFORONE, MSG_CMSG_CLOEXEC = 0x80, 0x100, 0x4000, 0x10000, 0x40000000
-
-SOL_SOCKET: Final = 1
-SO_DEBUG, SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_DONTROUTE, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE = range(1, 10)
-SO_OOBINLINE, SO_PRIORITY, SO_LINGER, SO_REUSEPORT, SO_PASSCRED, SO_PEERCRED = 10, 12, 13, 15, 16, 17
-SO_NO_CHECK = 11
-SO_RCVLOWAT, SO_SNDLOWAT, SO_RCVTIMEO, SO_SNDTIMEO = 18, 19, 20, 21
-SO_TIMESTAMP, SO_ACCEPTCONN, SO_PEERSEC, SO_SNDBUFFORCE, SO_RCVBUFFORCE = 29, 30, 31, 32, 33
-SO_PROTOCOL, SO_DOMAIN = 38, 39
+MSG_CONFIRM, MSG_ERRQUEUE, MSG_MORE, MSG_ZEROCOPY, MSG_FASTOPEN = 0x800, 0x2000, 0x8000, 0x4000000, 0x20000000
 
 DEFAULT_BUFFER = 212992
 """net.core.wmem_default, in bytes."""
@@ -73,20 +101,15 @@ class Received(NamedTuple):
 
 NO_ANCILLARY: Final = Ancillary()
 
-_FLAG_OPTIONS: Final = frozenset(
-    (SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_REUSEPORT, SO_PASSCRED, SO_TIMESTAMP,
-     SO_PRIORITY, SO_NO_CHECK)
-)  # fmt: skip
-"""Options that are kept and given back; of these only SO_PASSCRED means something without a network."""
 _TIMEVAL = struct.Struct("<qq")
 _INT = struct.Struct("<i")
 
 
 class Socket(File):
-    """A socket.  ``error`` is the pending SO_ERROR; ``shut`` has RCV_SHUTDOWN and SEND_SHUTDOWN."""
+    """A socket in the network ``net``.  ``error`` is the pending SO_ERROR; ``shut`` has RCV_SHUTDOWN and SEND_SHUTDOWN."""
 
     __slots__ = (
-        "family", "kind", "protocol", "ino", "wait", "error", "shut", "listening", "options", "linger", "receive_timeout",
+        "net", "family", "kind", "protocol", "ino", "wait", "error", "shut", "listening", "options", "linger", "receive_timeout",
         "send_timeout", "send_buffer", "receive_buffer",
     )  # fmt: skip
 
@@ -94,9 +117,11 @@ class Socket(File):
 
     READ_WCHAN = "sock_recv"
     WRITE_WCHAN = "sock_send"
+    ACCEPT_WCHAN = "skb_wait_for_more_packets"
 
-    def __init__(self, ino: int, family: int, kind: int, protocol: int, flags: int) -> None:
+    def __init__(self, net: NetNamespace, ino: int, family: int, kind: int, protocol: int, flags: int) -> None:
         super().__init__(O_RDWR | flags & O_NONBLOCK)
+        self.net = net
         self.family = family
         self.kind = kind
         self.protocol = protocol
@@ -105,7 +130,8 @@ class Socket(File):
         self.error: type[Errno] | None = None
         self.shut = 0
         self.listening = False
-        self.options: dict[int, int] = {}
+        self.options: dict[Key, int] = {}
+        """Options that were set and are numbers."""
         self.linger = (0, 0)
         self.receive_timeout: int | None = None
         self.send_timeout: int | None = None
@@ -121,12 +147,12 @@ class Socket(File):
         """Accept connections from now on."""
         raise Errno.EOPNOTSUPP
 
-    def connect(self, t: Thread, address: bytes) -> None:
-        """Connect; EAGAIN while the listener's queue is full."""
+    def connect(self, t: Thread, address: bytes) -> int | Blocking[int]:
+        """Connect to a sockaddr and return 0, or a generator if that takes time and the file may block."""
         raise Errno.EOPNOTSUPP
 
-    def accept(self, t: Thread, flags: int) -> Socket:
-        """Take a connection; EAGAIN while there is none."""
+    def accept(self, t: Thread, flags: int) -> tuple[Socket, bytes]:
+        """Take a connection: its socket, with ``flags`` (O_NONBLOCK), and the peer's sockaddr.  EAGAIN while there is none."""
         raise Errno.EOPNOTSUPP
 
     def name(self, peer: bool) -> bytes:
@@ -157,6 +183,10 @@ class Socket(File):
         (sock_intr_errno; signal(7)).
         """
         deadline = None
+
+        def who() -> str:
+            return self.wakers(t, what != self.WRITE_WCHAN)
+
         while True:
             try:
                 return attempt()
@@ -169,7 +199,7 @@ class Socket(File):
                         deadline = now + timeout
                     if deadline <= now:
                         raise
-            if (yield Block(what, *self.wait_queues(), deadline=deadline)) is Wakeup.SIGNAL:
+            if (yield Block(what, *self.wait_queues(), deadline=deadline, who=who)) is Wakeup.SIGNAL:
                 raise Errno.ERESTARTSYS if timeout is None else Errno.EINTR
 
     def send_all(
@@ -192,10 +222,11 @@ class Socket(File):
                 return done
 
     def receive_sleeping(self, t: Thread, size: int, flags: int) -> Blocking[Received]:
-        """Receive, sleeping until something is there; with MSG_WAITALL until ``size`` bytes of a stream are."""
+        """Receive, sleeping until something is there; of a stream, until SO_RCVLOWAT bytes, or all with MSG_WAITALL, are."""
         got = yield from self.sleep(t, self.READ_WCHAN, lambda: self.receive(t, size, flags), self.receive_timeout, flags)
-        if flags & MSG_WAITALL and not flags & MSG_PEEK and self.kind == SOCK_STREAM:
-            while got.data and len(got.data) < size and not got.ancillary.files:
+        if self.kind == SOCK_STREAM and not flags & MSG_PEEK:
+            target = size if flags & MSG_WAITALL else min(size, self.option(SO_RCVLOWAT))
+            while got.data and len(got.data) < target and not got.ancillary.files:
                 left = size - len(got.data)
                 try:
                     more = yield from self.sleep(
@@ -207,6 +238,22 @@ class Socket(File):
                     break
                 got = got._replace(data=got.data + more.data, ancillary=more.ancillary, length=got.length + more.length)
         return got
+
+    def other_end(self) -> Socket | None:
+        """Return the socket at the other end, if there is one."""
+        return None
+
+    def wakers(self, t: Thread, reading: bool) -> str:
+        """Name the processes that hold the other end."""
+        other = self.other_end()
+        if other is None:
+            return f"a message to {self.path(t).decode()}" if reading else super().wakers(t, reading)
+        holders = [
+            f"{process.rep.comm.decode(errors='replace')}[{process.tgid}]"
+            for process in t.kernel.all_processes()
+            if process.live and other in process.rep.files.slots
+        ]
+        return f"a {'write to' if reading else 'read from'} {other.path(t).decode()} by {' or '.join(holders) or 'nobody'}"
 
     def wait_queues(self) -> tuple[WaitQueue, ...]:
         """Return what to wait on in calls that have no thread at hand."""
@@ -248,75 +295,176 @@ class Socket(File):
             raise error
 
     # -- options --------------------------------------------------------------------------------------------------
+    def option(self, option: int, level: int = SOL_SOCKET) -> int:
+        """Return the value of an option that is a number."""
+        key = level, option
+        value = self.options.get(key)
+        return self.OPTIONS[key].default if value is None else value
+
     def get_option(self, t: Thread, level: int, option: int) -> bytes:
         """Return the value of an option.  ENOPROTOOPT, EOPNOTSUPP."""
-        if level != SOL_SOCKET:
-            raise Errno.EOPNOTSUPP
-        if option in _FLAG_OPTIONS:
-            return _INT.pack(self.options.get(option, 0))
-        if option == SO_PEERCRED:
-            from_peer = self.peer_cred()
-            return pack_cred(t, from_peer)
-        if option in (SO_RCVTIMEO, SO_SNDTIMEO):
-            limit = self.receive_timeout if option == SO_RCVTIMEO else self.send_timeout
-            limit = limit or 0
-            return _TIMEVAL.pack(limit // 1_000_000_000, limit % 1_000_000_000 // 1000)
-        if option == SO_LINGER:
-            return struct.pack("<ii", *self.linger)
-        if option == SO_ERROR:
-            error, self.error = self.error, None
-            return _INT.pack(error.number if error is not None else 0)
-        values = {
-            SO_TYPE: self.kind,
-            SO_DOMAIN: self.family,
-            SO_PROTOCOL: self.protocol,
-            SO_ACCEPTCONN: int(self.listening),
-            SO_SNDBUF: self.send_buffer,
-            SO_RCVBUF: self.receive_buffer,
-            SO_RCVLOWAT: 1,
-            SO_SNDLOWAT: 1,
-        }
-        if option not in values:
-            raise Errno.ENOPROTOOPT
-        return _INT.pack(values[option])
+        key = level, option
+        getter = self.GETTERS.get(key)
+        if getter is not None:
+            return getter(self, t)
+        if key not in self.OPTIONS:
+            raise self.unknown_option(level, True)
+        return _INT.pack(self.option(option, level))
 
     def set_option(self, t: Thread, level: int, option: int, value: bytes) -> None:
-        """Set an option.  EINVAL for a short value, EDOM for a time-out out of range, ENOPROTOOPT, EOPNOTSUPP."""
-        if level != SOL_SOCKET:
-            raise Errno.EOPNOTSUPP
-        if option in (SO_RCVTIMEO, SO_SNDTIMEO):
-            if len(value) < _TIMEVAL.size:
-                raise Errno.EINVAL
-            seconds, micro = _TIMEVAL.unpack_from(value)
-            if not 0 <= micro < 1_000_000:
-                raise Errno.EDOM
-            limit = None if seconds == micro == 0 else max(0, seconds) * 1_000_000_000 + micro * 1000
-            if option == SO_RCVTIMEO:
-                self.receive_timeout = limit
-            else:
-                self.send_timeout = limit
+        """Set an option.  EINVAL for a short or bad value, EDOM for a time-out out of range, ENOPROTOOPT, EOPNOTSUPP."""
+        key = level, option
+        setter = self.SETTERS.get(key)
+        if setter is not None:
+            setter(self, t, value)
             return
-        if option == SO_LINGER:
-            if len(value) < 8:
-                raise Errno.EINVAL
-            on, seconds = struct.unpack_from("<ii", value)
-            self.linger = (int(bool(on)), seconds)
-            return
-        if len(value) < 4:
+        if key not in self.OPTIONS and level != SOL_SOCKET:
+            raise self.unknown_option(level, False)
+        if len(value) < 4 and (level not in self.BYTE_LEVELS or not value):
             raise Errno.EINVAL
-        number = _INT.unpack_from(value)[0]
-        if option in (SO_SNDBUF, SO_SNDBUFFORCE):
-            # The kernel doubles what is asked for, to have room for its own overhead (socket(7)).
-            self.send_buffer = max(MIN_BUFFER, min(number, MAX_BUFFER) * 2)
-            self.wait.wake_all()
-        elif option in (SO_RCVBUF, SO_RCVBUFFORCE):
-            self.receive_buffer = max(2304, min(number, MAX_BUFFER) * 2)
-        elif option in _FLAG_OPTIONS:
-            self.options[option] = number if option == SO_PRIORITY else int(bool(number))
-        elif option == SO_RCVLOWAT:
-            return
-        else:
+        spec = self.OPTIONS.get(key)
+        if spec is None or spec.read_only:
             raise Errno.ENOPROTOOPT
+        number = _INT.unpack_from(value)[0] if len(value) >= 4 else value[0]
+        if spec.capability is not None and not spec.free[0] <= number <= spec.free[1] and not t.cred.capable(spec.capability):
+            raise spec.denial
+        if not spec.low <= number <= spec.high:
+            raise spec.refusal
+        self.options[key] = int(bool(number)) if spec.flag else number
+        self.option_changed(key)
+
+    def option_changed(self, key: Key) -> None:
+        """An option that is a number was set."""
+
+    def unknown_option(self, level: int, getting: bool) -> Errno:
+        """Return what an option nobody knows is answered with."""
+        return Errno.ENOPROTOOPT() if level == SOL_SOCKET else Errno.EOPNOTSUPP()
+
+    def _get_error(self, t: Thread) -> bytes:
+        error, self.error = self.error, None
+        return _INT.pack(error.number if error is not None else 0)
+
+    def _get_linger(self, t: Thread) -> bytes:
+        return struct.pack("<ii", *self.linger)
+
+    def _set_linger(self, t: Thread, value: bytes) -> None:
+        if len(value) < 8:
+            raise Errno.EINVAL
+        on, seconds = struct.unpack_from("<ii", value)
+        self.linger = (int(bool(on)), seconds)
+
+    def _set_receive_timeout(self, t: Thread, value: bytes) -> None:
+        self.receive_timeout = _parse_timeout(value)
+
+    def _set_send_timeout(self, t: Thread, value: bytes) -> None:
+        self.send_timeout = _parse_timeout(value)
+
+    def _set_send_buffer(self, t: Thread, value: bytes) -> None:
+        """The kernel doubles what is asked for, to have room for its own overhead (socket(7))."""
+        self.send_buffer = max(MIN_BUFFER, min(_int(value) & 0xFFFFFFFF, MAX_BUFFER) * 2)
+        self.wait.wake_all()
+
+    def _set_receive_buffer(self, t: Thread, value: bytes) -> None:
+        self.receive_buffer = max(2304, min(_int(value) & 0xFFFFFFFF, MAX_BUFFER) * 2)
+
+    def _force_send_buffer(self, t: Thread, value: bytes) -> None:
+        if not t.cred.capable(CAP_NET_ADMIN):
+            raise Errno.EPERM
+        self.send_buffer = max(MIN_BUFFER, min(max(_int(value), 0), INT_MAX // 2) * 2)
+
+    def _force_receive_buffer(self, t: Thread, value: bytes) -> None:
+        if not t.cred.capable(CAP_NET_ADMIN):
+            raise Errno.EPERM
+        self.receive_buffer = max(2304, min(max(_int(value), 0), INT_MAX // 2) * 2)
+
+    def _set_receive_low(self, t: Thread, value: bytes) -> None:
+        number = _int(value)
+        self.options[SOL_SOCKET, SO_RCVLOWAT] = INT_MAX if number < 0 else number or 1
+        self.wait.wake_all()
+
+    def _get_cookie(self, t: Thread) -> bytes:
+        return struct.pack("<Q", self.ino)
+
+    def _get_device(self, t: Thread) -> bytes:
+        index = self.options.get((SOL_SOCKET, SO_BINDTODEVICE), 0)
+        return self.net.lo.name + b"\0" if index else b""
+
+    def _set_device(self, t: Thread, value: bytes) -> None:
+        name = value[:15].split(b"\0", 1)[0]
+        if self.options.get((SOL_SOCKET, SO_BINDTODEVICE)) and not t.cred.capable(CAP_NET_RAW):
+            raise Errno.EPERM
+        if name not in (b"", self.net.lo.name):
+            raise Errno.ENODEV
+        self.options[SOL_SOCKET, SO_BINDTODEVICE] = self.net.lo.index if name else 0
+
+    def _get_no_groups(self, t: Thread) -> bytes:
+        raise Errno.ENODATA
+
+    def _get_peer_name(self, t: Thread) -> bytes:
+        return self.name(True)
+
+    OPTIONS: ClassVar[Options] = SOCKET_OPTIONS
+    PROTOCOL_OPTIONS: ClassVar[bool] = False
+    """Whether there are options of other levels than SOL_SOCKET."""
+    BYTE_LEVELS: ClassVar[tuple[int, ...]] = ()
+    """Levels whose numbers may be given as one byte."""
+    GETTERS: ClassVar[Getters] = {
+        (SOL_SOCKET, SO_TYPE): lambda self, t: _INT.pack(self.kind),
+        (SOL_SOCKET, SO_DOMAIN): lambda self, t: _INT.pack(self.family),
+        (SOL_SOCKET, SO_PROTOCOL): lambda self, t: _INT.pack(self.protocol),
+        (SOL_SOCKET, SO_ACCEPTCONN): lambda self, t: _INT.pack(self.listening),
+        (SOL_SOCKET, SO_SNDBUF): lambda self, t: _INT.pack(self.send_buffer),
+        (SOL_SOCKET, SO_RCVBUF): lambda self, t: _INT.pack(self.receive_buffer),
+        (SOL_SOCKET, SO_ERROR): _get_error,
+        (SOL_SOCKET, SO_LINGER): _get_linger,
+        (SOL_SOCKET, SO_PEERCRED): lambda self, t: pack_cred(t, self.peer_cred()),
+        (SOL_SOCKET, SO_RCVTIMEO): lambda self, t: _pack_timeout(self.receive_timeout),
+        (SOL_SOCKET, SO_SNDTIMEO): lambda self, t: _pack_timeout(self.send_timeout),
+        (SOL_SOCKET, SO_RCVTIMEO_NEW): lambda self, t: _pack_timeout(self.receive_timeout),
+        (SOL_SOCKET, SO_SNDTIMEO_NEW): lambda self, t: _pack_timeout(self.send_timeout),
+        (SOL_SOCKET, SO_BINDTODEVICE): _get_device,
+        (SOL_SOCKET, SO_ATTACH_FILTER): lambda self, t: b"",
+        (SOL_SOCKET, SO_PEERNAME): _get_peer_name,
+        (SOL_SOCKET, SO_TIMESTAMPING): lambda self, t: bytes(8),
+        (SOL_SOCKET, SO_MAX_PACING_RATE): lambda self, t: struct.pack("<Q", (1 << 64) - 1),
+        (SOL_SOCKET, SO_COOKIE): _get_cookie,
+        (SOL_SOCKET, SO_PEERGROUPS): _get_no_groups,
+    }
+    SETTERS: ClassVar[Setters] = {
+        (SOL_SOCKET, SO_LINGER): _set_linger,
+        (SOL_SOCKET, SO_RCVTIMEO): _set_receive_timeout,
+        (SOL_SOCKET, SO_SNDTIMEO): _set_send_timeout,
+        (SOL_SOCKET, SO_RCVTIMEO_NEW): _set_receive_timeout,
+        (SOL_SOCKET, SO_SNDTIMEO_NEW): _set_send_timeout,
+        (SOL_SOCKET, SO_SNDBUF): _set_send_buffer,
+        (SOL_SOCKET, SO_RCVBUF): _set_receive_buffer,
+        (SOL_SOCKET, SO_SNDBUFFORCE): _force_send_buffer,
+        (SOL_SOCKET, SO_RCVBUFFORCE): _force_receive_buffer,
+        (SOL_SOCKET, SO_RCVLOWAT): _set_receive_low,
+        (SOL_SOCKET, SO_BINDTODEVICE): _set_device,
+    }
+
+
+def _int(value: bytes) -> int:
+    if len(value) < 4:
+        raise Errno.EINVAL
+    number: int = _INT.unpack_from(value)[0]
+    return number
+
+
+def _parse_timeout(value: bytes) -> int | None:
+    """Return ns, None for no limit (sock_set_timeout).  EDOM for a fraction out of range."""
+    if len(value) < _TIMEVAL.size:
+        raise Errno.EINVAL
+    seconds, micro = _TIMEVAL.unpack_from(value)
+    if not 0 <= micro < 1_000_000:
+        raise Errno.EDOM
+    return None if seconds == micro == 0 else max(0, seconds) * 1_000_000_000 + micro * 1000
+
+
+def _pack_timeout(limit: int | None) -> bytes:
+    limit = limit or 0
+    return _TIMEVAL.pack(limit // 1_000_000_000, limit % 1_000_000_000 // 1000)
 
 
 def pack_cred(t: Thread, cred: PeerCred) -> bytes:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from kernel.errno import Errno
 from kernel.fs.dirops import mknod
 from kernel.fs.file import (
+    O_NONBLOCK,
     POLLERR,
     POLLHUP,
     POLLIN,
@@ -26,6 +27,15 @@ from kernel.fs.file import (
 from kernel.fs.inode import MAY_WRITE, S_IFMT, S_IFSOCK, Inode
 from kernel.fs.path import AT_FDCWD, lookup
 from kernel.fs.pipe import FIONREAD
+from kernel.net.options import (
+    FLAG,
+    SO_PASSCRED,
+    SO_PASSSEC,
+    SO_PEEK_OFF,
+    SOCKET_OPTIONS,
+    SOL_SOCKET,
+    Option,
+)
 from kernel.net.socket import (
     AF_UNIX,
     AF_UNSPEC,
@@ -36,10 +46,10 @@ from kernel.net.socket import (
     NO_ANCILLARY,
     RCV_SHUTDOWN,
     SEND_SHUTDOWN,
-    SO_PASSCRED,
     SOCK_DGRAM,
     SOCK_STREAM,
     Ancillary,
+    Options,
     PeerCred,
     Received,
     Socket,
@@ -50,7 +60,7 @@ from kernel.signal_send import send_sig_self
 
 if TYPE_CHECKING:
     from kernel.task import Thread
-    from kernel.waitqueue import WaitQueue
+    from kernel.waitqueue import Blocking, WaitQueue
 
 FAMILY = struct.pack("<H", AF_UNIX)
 SUN_PATH_MAX = 108
@@ -102,11 +112,11 @@ class UnixSocket(Socket):
 
     __slots__ = (
         "peer", "messages", "address", "inode_bound", "connections", "backlog", "in_flight", "cred", "other_cred", "closed",
-        "was_connected", "names", "inodes", "blocked_on",
+        "was_connected", "inodes", "blocked_on",
     )  # fmt: skip
 
     def __init__(self, t: Thread, kind: int, flags: int) -> None:
-        super().__init__(t.kernel.next_ino(), AF_UNIX, kind, 0, flags)
+        super().__init__(t.nsproxy.net, t.kernel.next_ino(), AF_UNIX, kind, 0, flags)
         self.peer: UnixSocket | None = None
         self.messages: deque[Message] = deque()
         self.address = FAMILY
@@ -117,7 +127,6 @@ class UnixSocket(Socket):
         self.cred = PeerCred(t.process.tgid_pid, t.cred.euid, t.cred.egid)
         self.other_cred: PeerCred | None = None
         self.closed = self.was_connected = False
-        self.names = t.nsproxy.net.unix
         self.inodes = t.kernel.unix_inodes
         self.blocked_on: WaitQueue | None = None
         """The queue of another socket that was too full for the last attempt."""
@@ -126,7 +135,7 @@ class UnixSocket(Socket):
     def bind(self, t: Thread, address: bytes) -> None:
         """A path makes a socket inode; a leading NUL an abstract name; nothing but the family a name of the kernel's choice."""
         path = _sun_path(address)
-        names = self.names
+        names = self.net.unix
         if path == b"" and len(self.address) > 2:
             return
         if path[:1] != b"\0" and path and self._exists(t, path.split(b"\0", 1)[0]):
@@ -165,7 +174,7 @@ class UnixSocket(Socket):
         path = _sun_path(address)
         if path == b"":
             raise Errno.EINVAL
-        names = self.names
+        names = self.net.unix
         if path[0] == 0:
             found = names.bound.get(path[1:])
         else:
@@ -204,7 +213,21 @@ class UnixSocket(Socket):
         self.cred = PeerCred(t.process.tgid_pid, t.cred.euid, t.cred.egid)
         self.wait.wake_all()
 
-    def connect(self, t: Thread, address: bytes) -> None:
+    def connect(self, t: Thread, address: bytes) -> int | Blocking[int]:
+        try:
+            self._connect(t, address)
+        except Errno.EAGAIN:
+            if self.flags & O_NONBLOCK:
+                raise
+            return self._wait_for_peer(t, address)
+        return 0
+
+    def _wait_for_peer(self, t: Thread, address: bytes) -> Blocking[int]:
+        yield from self.sleep(t, "unix_wait_for_peer", lambda: self._connect(t, address), self.send_timeout)
+        return 0
+
+    def _connect(self, t: Thread, address: bytes) -> None:
+        """Connect now.  EAGAIN while the listener's queue is full."""
         if self.kind == SOCK_DGRAM:
             if address[:2] == struct.pack("<H", AF_UNSPEC):
                 self.peer = None
@@ -233,7 +256,7 @@ class UnixSocket(Socket):
         listener.wait.wake_all(_READABLE)
         self.wait.wake_all()
 
-    def accept(self, t: Thread, flags: int) -> Socket:
+    def accept(self, t: Thread, flags: int) -> tuple[Socket, bytes]:
         if self.kind == SOCK_DGRAM:
             raise Errno.EOPNOTSUPP
         if not self.listening:
@@ -244,7 +267,14 @@ class UnixSocket(Socket):
         server.flags |= flags
         # Those who wait to connect sleep on this queue as well.
         self.wait.wake_all()
-        return server
+        return server, server.peer.address if server.peer is not None else FAMILY
+
+    OPTIONS: ClassVar[Options] = {
+        **SOCKET_OPTIONS,
+        (SOL_SOCKET, SO_PASSCRED): FLAG,
+        (SOL_SOCKET, SO_PASSSEC): FLAG,
+        (SOL_SOCKET, SO_PEEK_OFF): Option(-1),
+    }
 
     def peer_cred(self) -> PeerCred:
         return self.other_cred if self.other_cred is not None else PeerCred(None, -1, -1)
@@ -290,7 +320,7 @@ class UnixSocket(Socket):
             raise Errno.EOPNOTSUPP
         self.take_error()
         target = self._destination(t, flags, address)
-        if ancillary.cred is None and (self.options.get(SO_PASSCRED) or target.options.get(SO_PASSCRED)):
+        if ancillary.cred is None and (self.option(SO_PASSCRED) or target.option(SO_PASSCRED)):
             ancillary = ancillary._replace(cred=PeerCred(t.process.tgid_pid, t.cred.uid, t.cred.gid))
         send = self._send_stream if self.kind == SOCK_STREAM else self._send_packet
         done = send(target, data, ancillary)
@@ -394,6 +424,9 @@ class UnixSocket(Socket):
             # Senders that found the queue full sleep here.
             self.wait.wake_all(_WRITABLE)
 
+    def other_end(self) -> Socket | None:
+        return self.peer
+
     def wait_queues(self) -> tuple[WaitQueue, ...]:
         other = self.blocked_on
         if other is None and self.kind == SOCK_DGRAM and self.peer is not None:
@@ -415,7 +448,7 @@ class UnixSocket(Socket):
     def release(self) -> None:
         """The last descriptor is gone (unix_release_sock): the peer reads the rest, then end of file or ECONNRESET."""
         self.closed = True
-        names = self.names
+        names = self.net.unix
         if self.inode_bound is not None:
             if self.inodes.get(self.inode_bound) is self:
                 del self.inodes[self.inode_bound]
