@@ -52,7 +52,7 @@ def _inet(t: Thread, family: int, kind: int, protocol: int, flags: int) -> Socke
         raise Errno.EINVAL
     if kind == SOCK_RAW and protocol != IPPROTO_IP:
         # Packets of one's own making have nowhere to go but to those who made them.
-        raise Errno.EPROTONOSUPPORT if t.cred.capable(CAP_NET_RAW) else Errno.EPERM
+        raise Errno.EPROTONOSUPPORT if t.cred.ns_capable(t.nsproxy.net.user_ns, CAP_NET_RAW) else Errno.EPERM
     if kind not in _INET:
         raise Errno.EPROTONOSUPPORT if kind == SOCK_RAW else Errno.ESOCKTNOSUPPORT
     only, make = _INET[kind]

@@ -147,7 +147,7 @@ class InetSocket(Socket):
     def bind(self, t: Thread, address: bytes) -> None:
         """inet_bind, inet6_bind: EADDRNOTAVAIL for what is not local, EACCES for a privileged port, EADDRINUSE."""
         local = self._bind_address(address)
-        if 0 < local.port < FIRST_UNPRIVILEGED and not t.cred.capable(CAP_NET_BIND_SERVICE):
+        if 0 < local.port < FIRST_UNPRIVILEGED and not t.cred.ns_capable(self.net.user_ns, CAP_NET_BIND_SERVICE):
             raise Errno.EACCES
         self.may_bind()
         before, self.local = self.local, Endpoint(local.address, 0)

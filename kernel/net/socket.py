@@ -326,8 +326,9 @@ class Socket(File):
         if spec is None or spec.read_only:
             raise Errno.ENOPROTOOPT
         number = _INT.unpack_from(value)[0] if len(value) >= 4 else value[0]
-        if spec.capability is not None and not spec.free[0] <= number <= spec.free[1] and not t.cred.capable(spec.capability):
-            raise spec.denial
+        if spec.capability is not None and not spec.free[0] <= number <= spec.free[1]:
+            if not t.cred.ns_capable(self.net.user_ns, spec.capability):
+                raise spec.denial
         if not spec.low <= number <= spec.high:
             raise spec.refusal
         self.options[key] = int(bool(number)) if spec.flag else number
@@ -391,7 +392,7 @@ class Socket(File):
 
     def _set_device(self, t: Thread, value: bytes) -> None:
         name = value[:15].split(b"\0", 1)[0]
-        if self.options.get((SOL_SOCKET, SO_BINDTODEVICE)) and not t.cred.capable(CAP_NET_RAW):
+        if self.options.get((SOL_SOCKET, SO_BINDTODEVICE)) and not t.cred.ns_capable(self.net.user_ns, CAP_NET_RAW):
             raise Errno.EPERM
         if name not in (b"", self.net.lo.name):
             raise Errno.ENODEV
