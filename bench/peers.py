@@ -19,6 +19,8 @@ ONE_SLICE, NO_HOOK = "one slice", "no hook"
 """Variants of the machine, for the price of preemption: a slice that never ends, and no counting of blocks at all."""
 
 ENDLESS_SLICE = 1 << 60
+STRACE_COMMAND = (shutil.which("strace") or "strace", "-f", "-o", os.devnull)
+"""What runs a program under strace, on the host and inside the machine."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -41,11 +43,10 @@ def peers() -> Mapping[str, Peer]:
     machine = (sys.executable, "-m", "tgid", "run")
     linux = "" if _is_x86_linux() else "no x86-64 Linux host"
     qemu = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
-    strace = shutil.which("strace")
     flat = "" if importlib.util.find_spec("unicorn") else "the Python package unicorn is not installed"
     found = (
         Peer(NATIVE, "native", (), linux),
-        Peer(STRACE, "strace -f", (strace or "strace", "-f", "-o", os.devnull), linux or ("" if strace else "not installed")),
+        Peer(STRACE, "strace -f", STRACE_COMMAND, linux or ("" if shutil.which("strace") else "not installed")),
         Peer(QEMU, "qemu-user", (qemu or "qemu-x86_64",), "" if qemu else "not installed"),
         Peer(FLAT, "flat Unicorn", (sys.executable, "-m", "bench.flat"), flat),
         Peer(TGID, "tgid", machine),

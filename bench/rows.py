@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench import measure
-from bench.peers import FLAT, NATIVE, NO_HOOK, ONE_SLICE, QEMU, STRACE, TGID, Peer
+from bench.peers import FLAT, NATIVE, NO_HOOK, ONE_SLICE, QEMU, STRACE, STRACE_COMMAND, TGID, Peer
 
 US, MS, PERCENT, KIB, MIB = 1e-6, 1e-3, 1e-2, 1024.0, 1048576.0
 UNITS: Mapping[float, str] = {US: "us", MS: "ms", PERCENT: "%", KIB: "KiB", MIB: "MiB"}
@@ -58,10 +58,14 @@ class Row:
     per: Mapping[str, int]
     goals: Sequence[Goal] = ()
     sample: Callable[[Sequence[str]], float] = measure.between_marks
+    inside: Sequence[str] = ()
+    """What runs the program inside the machine."""
 
     def take(self, peer: Peer, program: str) -> float:
         """Measure once; return seconds or bytes per iteration.  Raises measure.Failed."""
         arguments = self.runs[peer.name]
+        if self.inside and peer.name == TGID:
+            program, arguments = self.inside[0], (*self.inside[1:], program, *arguments)
         if self.key == "exec" and peer.name == QEMU:
             # The host's kernel would run the new program natively: name the emulator, as binfmt_misc would.
             arguments = (*arguments, *peer.prefix, program, "child")
@@ -102,10 +106,11 @@ def _counted(
     counts: Mapping[str, int],
     *goals: Goal,
     extra: Sequence[str] = (),
+    inside: Sequence[str] = (),
 ) -> Row:
     """A row whose program takes the number of iterations as its first argument, then ``extra``."""
     runs = {peer: (str(count), *extra) for peer, count in counts.items()}
-    return Row(key, title, unit, program, runs, counts, goals)
+    return Row(key, title, unit, program, runs, counts, goals, inside=inside)
 
 
 def _at_most(limit: float, unit: float, row: str) -> Goal:
@@ -160,6 +165,16 @@ ROWS: Sequence[Row | Derived] = (
         {NATIVE: 100_000, STRACE: 5000, QEMU: 100_000, TGID: 20_000}, _at_most(12, US, "switch"),
     ),
     _counted(
+        "traced", "a call traced by strace -f, which runs where the program runs", US, "bench_getppid",
+        {STRACE: 10_000, TGID: 5000},
+        Goal("<= 3x native under strace -f", lambda figure: figure("traced") <= 3 * figure("traced", STRACE)),
+        inside=STRACE_COMMAND,
+    ),
+    _counted(
+        "step", "PTRACE_SINGLESTEP + wait, a step", US, "bench_step", {NATIVE: 20_000, TGID: 5000}, _at_most(20, US, "step"),
+    ),
+    _counted("peek", "PTRACE_PEEKDATA, a word", US, "bench_peek", {NATIVE: 50_000, TGID: 20_000}, _at_most(5, US, "peek")),
+    _counted(
         "compute", "compute loop with loads and stores, a round", MS, "bench_compute",
         {NATIVE: 200, STRACE: 200, QEMU: 80, FLAT: 10, TGID: 60, ONE_SLICE: 60, NO_HOOK: 60},
         _faster_than(FLAT, "flat Unicorn", "compute", 8),
@@ -189,11 +204,11 @@ ROWS: Sequence[Row | Derived] = (
     Growth(
         "memory-process", "host memory of each further idle process", KIB, "bench_idle",
         dict.fromkeys((NATIVE, QEMU, TGID), ()), {}, (_at_most(64, KIB, "memory-process"),), measure.idle,
-        "processes", {NATIVE: 100, QEMU: 50, TGID: 400},
+        kind="processes", counts={NATIVE: 100, QEMU: 50, TGID: 400},
     ),
     Growth(
         "memory-thread", "host memory of each further idle thread", KIB, "bench_idle",
         dict.fromkeys((NATIVE, QEMU, TGID), ()), {}, (_at_most(24, KIB, "memory-thread"),), measure.idle,
-        "threads", {NATIVE: 200, QEMU: 100, TGID: 500},
+        kind="threads", counts={NATIVE: 200, QEMU: 100, TGID: 500},
     ),
 )  # fmt: skip
