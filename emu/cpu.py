@@ -1,7 +1,13 @@
 """The processor: register files of threads, and running one of them in an address space until it traps.
 
-One register file is loaded in the engine at a time; the others are kept as saved contexts (5.6 KB each).  Saving happens
+One register file is loaded in an engine at a time; the others are kept as saved contexts (5.6 KB each).  Saving happens
 when another one is loaded, so a thread that runs on pays nothing.  Registers can be read and written in both cases.
+
+An engine forgets all translations when CR3 is written, and finding them again costs more than the switch itself.  So there
+are several engines, of which one runs at a time.  Address spaces start in the first, the *common* one, where code
+that was translated once is shared by all.  One that has been switched to very often there, as a tracer and its tracee are,
+gets an engine of its own, which translates anew what it runs and then keeps everything.  An engine notices only its own
+stores into code, so programs that write code and execute it, or could, bring all back into the common engine for good.
 
 The guest never sees the host's time: CR4.TSD makes RDTSC fault, and it is executed here from the clock.
 """
@@ -33,6 +39,14 @@ _REGS = (abi.REG_R15, abi.REG_R14, abi.REG_R13, abi.REG_R12, abi.REG_RBP, abi.RE
          abi.REG_R9, abi.REG_R8, abi.REG_RAX, abi.REG_RCX, abi.REG_RDX, abi.REG_RSI, abi.REG_RDI, abi.REG_RIP,
          abi.REG_RFLAGS, abi.REG_RSP, abi.REG_FS_BASE, abi.REG_GS_BASE, abi.REG_CS, abi.REG_SS, abi.REG_DS,
          abi.REG_ES, abi.REG_FS, abi.REG_GS)
+_MANY_LOADS = 500
+"""An address space whose translations made room so often gets an engine of its own: by then that has cost about what
+translating its code once more will."""
+_MOST_ENGINES = 3
+"""Beside the common one; each takes some MiB of the host."""
+_LONG = 2000
+"""Switches after which an engine may be taken from its owner, if he did not run meanwhile."""
+
 _WRITABLE_REGS = 20
 """The first so many of _REGS are loaded by set_regs; the selectors behind are kept."""
 
@@ -57,23 +71,26 @@ class TimeStamps(Protocol):
 class _Batch:
     """Registers moved together to and from one host buffer, with the argument arrays of the call made once."""
 
-    __slots__ = ("_count", "_engine", "_ids", "_pointers", "buffer")
+    __slots__ = ("_count", "_ids", "_pointers", "buffer")
 
-    def __init__(self, engine: Engine, size: int, layout: Sequence[tuple[int, int]]) -> None:
-        self._engine = engine
+    def __init__(self, size: int, layout: Sequence[tuple[int, int]]) -> None:
         self._count = len(layout)
         self.buffer = (ctypes.c_char * size)()
         base = ctypes.addressof(self.buffer)
         self._ids = (ctypes.c_int * self._count)(*(reg for reg, _ in layout))
         self._pointers = (ctypes.c_void_p * self._count)(*(base + offset for _, offset in layout))
 
-    def read(self, context: bytearray | None) -> bytes:
-        self._engine.registers_batch(context, self._ids, self._pointers, self._count, False)
+    def read(self, state: RegisterFile) -> bytes:
+        unit = state.unit
+        engine, context = (unit.engine, None) if unit is not None else (state.cpu.common.engine, state.context)
+        engine.registers_batch(context, self._ids, self._pointers, self._count, False)
         return bytes(self.buffer)
 
-    def write(self, context: bytearray | None, content: bytes, count: int | None = None) -> None:
+    def write(self, state: RegisterFile, content: bytes, count: int | None = None) -> None:
         self.buffer.raw = content
-        self._engine.registers_batch(context, self._ids, self._pointers, self._count if count is None else count, True)
+        unit = state.unit
+        engine, context = (unit.engine, None) if unit is not None else (state.cpu.common.engine, state.context)
+        engine.registers_batch(context, self._ids, self._pointers, self._count if count is None else count, True)
 
 
 class _Register:
@@ -91,26 +108,27 @@ class _Register:
     def __get__(self, state: RegisterFile | None, owner: type[Any]) -> int | _Register:
         if state is None:
             return self
-        cpu = state.cpu
-        if cpu.loaded is state:
-            return cpu.core.get(self._reg)
-        return cpu.core.context_get(state.context, self._reg)
+        unit = state.unit
+        if unit is not None:
+            return unit.core.get(self._reg)
+        return state.cpu.core.context_get(state.context, self._reg)
 
     def __set__(self, state: RegisterFile, value: int) -> None:
-        cpu = state.cpu
-        if cpu.loaded is state:
-            cpu.core.set(self._reg, value)
+        unit = state.unit
+        if unit is not None:
+            unit.core.set(self._reg, value)
         else:
-            cpu.core.context_set(state.context, self._reg, value)
+            state.cpu.core.context_set(state.context, self._reg, value)
 
 
 class RegisterFile:
     """The registers of one thread (see ``kernel.hardware.CpuState``).
 
-    ``context`` is the saved form, out of date while loaded; ``cr3`` is the CR3 it was saved with.
+    ``unit`` is where it is loaded, None: nowhere.  ``context`` is the saved form, out of date while loaded; ``cr3`` is the
+    CR3 it was saved with.
     """
 
-    __slots__ = ("context", "cpu", "cr3")
+    __slots__ = ("context", "cpu", "cr3", "unit")
 
     rax = _Register(abi.REG_RAX)
     rcx = _Register(abi.REG_RCX)
@@ -131,6 +149,7 @@ class RegisterFile:
         self.cpu = cpu
         self.context = context
         self.cr3 = cr3
+        self.unit: Unit | None = None
 
     @property
     def eflags(self) -> int:
@@ -141,7 +160,7 @@ class RegisterFile:
         self._rflags = value & EFLAGS_USER | _EFLAGS_FIXED
 
     def regs(self) -> Regs:
-        content = self.cpu.general.read(self._saved())
+        content = self.cpu.general.read(self)
         (r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, eflags, rsp, fs_base, gs_base,
          cs, ss, ds, es, fs, gs) = memoryview(content).cast("Q").tolist()
         return Regs(r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, _U64, rip, cs, eflags, rsp,
@@ -152,10 +171,10 @@ class RegisterFile:
         values = (r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9, r.r8, r.rax, r.rcx, r.rdx, r.rsi, r.rdi,
                   r.rip, r.eflags & EFLAGS_USER | _EFLAGS_FIXED, r.rsp, r.fs_base, r.gs_base, 0, 0, 0, 0, 0, 0)
         content = b"".join([(value & _U64).to_bytes(8, "little") for value in values])
-        self.cpu.general.write(self._saved(), content, _WRITABLE_REGS)
+        self.cpu.general.write(self, content, _WRITABLE_REGS)
 
     def fpregs(self) -> bytes:
-        image = bytearray(self.cpu.floating.read(self._saved()))
+        image = bytearray(self.cpu.floating.read(self))
         tags = int.from_bytes(image[_FX_TAG_WORD:_FX_TAG_WORD + 2], "little")
         image[_FX_TAG_WORD:_FX_TAG_WORD + 2] = b"\0\0"
         # FXSAVE keeps one bit a register: set when it is not empty (tag 3).
@@ -174,49 +193,94 @@ class RegisterFile:
         tags = sum(3 << 2 * i for i in range(8) if not image[4] >> i & 1)
         content[_FX_TAG_WORD:_FX_TAG_WORD + 2] = tags.to_bytes(2, "little")
         content[26:28] = b"\0\0"
-        self.cpu.floating.write(self._saved(), bytes(content))
+        self.cpu.floating.write(self, bytes(content))
 
     def copy(self) -> RegisterFile:
-        cpu = self.cpu
-        if cpu.loaded is self:
-            cpu.core.save(self.context)
-            self.cr3 = cpu.cr3
-        return RegisterFile(cpu, bytearray(self.context), self.cr3)
+        if self.unit is not None:
+            self.unit.save()
+        return RegisterFile(self.cpu, bytearray(self.context), self.cr3)
 
     def reset(self, rip: int, rsp: int) -> None:
-        cpu = self.cpu
-        if cpu.loaded is self:
-            cpu.loaded = None
-        self.context[:] = cpu.engine.blank
+        if self.unit is not None:
+            self.unit.state = self.unit = self.cpu.loaded = None
+        self.context[:] = self.cpu.common.engine.blank
         self.cr3 = 0
         self.rip = rip
         self.rsp = rsp
 
-    def _saved(self) -> bytearray | None:
-        """Return the context to work on, or None when the processor itself holds the registers."""
-        return None if self.cpu.loaded is self else self.context
+
+class Unit(Tlb):
+    """One engine and what it holds: a register file, translations, CR3.  ``used``: number of the last switch to it."""
+
+    __slots__ = ("core", "cr3", "engine", "state", "used")
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+        self.core: Core = engine.core
+        self.cr3 = 0
+        self.state: RegisterFile | None = None
+        self.used = 0
+
+    def save(self) -> None:
+        """Bring the saved form of the loaded register file up to date."""
+        state = self.state
+        assert state is not None
+        self.core.save(state.context)
+        state.cr3 = self.cr3
+
+    def load(self, state: RegisterFile) -> None:
+        """Load a register file, and save the one that was loaded."""
+        if self.state is not None:
+            self.save()
+            self.state.unit = None
+        if state.unit is not None:
+            state.unit.save()
+            state.unit.state = None
+        self.core.restore(state.context)
+        self.cr3 = state.cr3
+        self.state = state
+        state.unit = self
+
+    def enter(self, tables: Tables) -> None:
+        """Switch to an address space, emptying the TLB."""
+        self.core.set(abi.REG_CR3, tables.cr3)
+        self.cr3 = tables.cr3
+        self.tables = tables
+        tables.tlb = self
+        tables.stale = False
+
+    def remove_translations(self, frames: Sequence[int]) -> None:
+        """Forget the translated code of ``frames``."""
+        self.engine.remove_translations(frames)
+        self.cr3 = self.engine.cr3
+        self.tables = None
 
 
 class Processor:
     """The processor (see ``kernel.hardware.Cpu``)."""
 
-    __slots__ = ("_clock", "_tlb", "blocks", "core", "cr3", "engine", "error_code", "fault_address", "floating", "frames",
-                 "general", "loaded", "syscall", "vector")
+    __slots__ = ("_clock", "_one_engine", "_switches", "_tables", "_units", "blocks", "common", "core",
+                 "error_code", "fault_address", "floating", "frames", "general", "loaded",
+                 "syscall", "vector")
 
     def __init__(self, engine: Engine, clock: TimeStamps) -> None:
-        """Drive ``engine``; ``clock`` answers RDTSC."""
-        self.engine = engine
+        """Drive ``engine``, and others beside it if they are of use; ``clock`` answers RDTSC."""
+        self.common = Unit(engine)
         self.core: Core = engine.core
+        """Of the engine that runs."""
+        self._units = [self.common]
+        self.loaded: RegisterFile | None = None
+        self._tables: Tables | None = None
+        """What the engine that runs has loaded."""
+        self._switches = 0
+        self._one_engine = False
         self.frames: FrameAllocator = engine.frames
         self.frames.remove_translations = self._remove_translations
+        self.frames.stores_into_code = self._stores_into_code
         self._clock = clock
-        self._tlb = Tlb()
-        self.cr3 = 0
-        """CR3 in the engine."""
-        self.loaded: RegisterFile | None = None
-        """The register file the engine holds."""
-        self.general = _Batch(engine, 8 * len(_REGS), [(reg, 8 * i) for i, reg in enumerate(_REGS)])
-        self.floating = _Batch(engine, _FX_SIZE, _FX)
+        self.general = _Batch(8 * len(_REGS), [(reg, 8 * i) for i, reg in enumerate(_REGS)])
+        self.floating = _Batch(_FX_SIZE, _FX)
         self.syscall: Syscall = (0, 0, 0, 0, 0, 0, 0)
         self.fault_address = 0
         self.error_code = 0
@@ -224,14 +288,13 @@ class Processor:
         self.blocks = 0
 
     def new_state(self) -> RegisterFile:
-        return RegisterFile(self, bytearray(self.engine.blank), 0)
+        return RegisterFile(self, bytearray(self.common.engine.blank), 0)
 
     def new_tables(self) -> Tables:
-        return Tables(self.frames, self.engine.rows, self._tlb)
+        return Tables(self.frames, self.common.engine.rows)
 
     def run(self, state: CpuState, tables: PageTables, budget: int) -> int:
-        tlb = self._tlb
-        if state is not self.loaded or tables is not tlb.tables or tlb.stale:
+        if state is not self.loaded or tables is not self._tables or tables.stale:
             self._switch(state, tables)
         core = self.core
         trap = core.run(budget)
@@ -256,28 +319,60 @@ class Processor:
         self.frames.code_changed(frame)
 
     def interrupt(self) -> None:
-        self.core.interrupt()
+        for unit in self._units:
+            unit.core.interrupt()
 
     def _switch(self, state: CpuState, tables: PageTables) -> None:
         """Load a register file and an address space, as far as they are not loaded."""
         assert isinstance(state, RegisterFile)
         assert isinstance(tables, Tables)
-        core = self.core
-        loaded = self.loaded
-        if state is not loaded:
-            if loaded is not None:
-                core.save(loaded.context)
-                loaded.cr3 = self.cr3
-            core.restore(state.context)
-            self.cr3 = state.cr3
-            self.loaded = state
-        tlb = self._tlb
+        unit = tables.tlb
+        if unit is None or unit.tables is not tables:
+            unit = self._place(tables)
+        assert isinstance(unit, Unit)
+        if state is not unit.state:
+            unit.load(state)
         # A context brings the CR3 it was saved with, but not the translations.
-        if tables is not tlb.tables or tlb.stale or self.cr3 != tables.cr3:
-            core.set(abi.REG_CR3, tables.cr3)
-            self.cr3 = tables.cr3
-            tlb.tables = tables
-            tlb.stale = False
+        if tables is not unit.tables or tables.stale or unit.cr3 != tables.cr3:
+            unit.enter(tables)
+        self._switches += 1
+        unit.used = self._switches
+        self.core = unit.core
+        self.loaded = state
+        self._tables = tables
+
+    def _place(self, tables: Tables) -> Unit:
+        """Choose the engine for an address space that is loaded in none."""
+        unit = tables.tlb
+        if unit is not None and unit.owner is tables:
+            assert isinstance(unit, Unit)
+            return unit
+        tables.loads += 1
+        if tables.loads < _MANY_LOADS or self._one_engine:
+            return self.common
+        tables.loads = 0
+        unit = self._vacant()
+        if unit is None:
+            return self.common
+        unit.owner = tables
+        return unit
+
+    def _vacant(self) -> Unit | None:
+        """Return an engine that nobody has for himself, or whose owner has not run for long; None if there is none."""
+        others = self._units[1:]
+        for unit in others:
+            if unit.owner is None:
+                return unit
+        if len(others) < _MOST_ENGINES:
+            try:
+                unit = Unit(Engine(beside=self.common.engine))
+            except (abi.MachineError, OSError, MemoryError):  # the host has no room: go on with what there is
+                self._one_engine = True
+                return None
+            self._units.append(unit)
+            return unit
+        unit = min(others, key=lambda other: other.used)
+        return unit if self._switches - unit.used > _LONG else None
 
     def _run_on(self, state: CpuState, tables: PageTables, budget: int) -> int:
         """Go on with the rest of the budget behind an instruction that was executed here."""
@@ -327,6 +422,24 @@ class Processor:
         return code
 
     def _remove_translations(self, frames: Sequence[int]) -> None:
-        self.engine.remove_translations(frames)
-        self.cr3 = self.engine.cr3
-        self._tlb.tables = None
+        for unit in self._units:
+            unit.remove_translations(frames)
+        self._tables = None
+
+    def _stores_into_code(self) -> None:
+        """The guest may write code that it executes: from now on there is one engine, which sees all it does."""
+        self._one_engine = True
+        for unit in self._units[1:]:
+            if unit.state is not None:
+                unit.save()
+                unit.state.unit = None
+            unit.tables = unit.owner = None
+            unit.engine.close()
+        del self._units[1:]
+        self.core = self.common.core
+        self.loaded = self._tables = None
+
+    def close(self) -> None:
+        """Free all engines; nothing of them may be used afterwards."""
+        for unit in self._units:
+            unit.engine.close()

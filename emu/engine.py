@@ -96,24 +96,26 @@ class Engine:
     __slots__ = ("_callbacks", "_library", "_uc", "_window", "accelerated", "blank", "context_size", "core", "cr3",
                  "frames", "rows")
 
-    def __init__(self, memory: int = 2 << 30, accelerate: bool | None = None) -> None:
-        """Make a machine with ``memory`` bytes of RAM (rounded down to pages).
+    def __init__(self, memory: int = 2 << 30, accelerate: bool | None = None, beside: Engine | None = None) -> None:
+        """Make a machine with ``memory`` bytes of RAM (rounded down to pages), or one with the RAM of ``beside``.
 
         ``accelerate``: use the C extension (None: if it is there).  Raises MachineError when the engine cannot be
         brought up or is not laid out as expected.
         """
+        if beside is not None:
+            memory, accelerate = len(beside.frames.memory), beside.accelerated
         self._uc = 0
         if accelerate and _engine is None:
             raise abi.MachineError("the C extension emu._engine is not built")
         if memory < _LEAST_MEMORY:
             raise abi.MachineError(f"{memory} bytes of memory are too few: {_LEAST_MEMORY} at least")
-        self.accelerated = _engine is not None and accelerate is not False
+        self.accelerated: bool = _engine is not None and accelerate is not False
         self._library: Any = abi.load()
         self._window = False
         self.cr3 = 0
         # The window is needed when frames run short: its tables cannot be allocated then.
-        self.frames = FrameAllocator(memory & ~0xFFF, _RESERVED_FRAMES + 1 + _gigabytes(memory))
-        self.frames.remove_translations = self.remove_translations
+        self.frames: FrameAllocator = (beside.frames if beside is not None
+                       else FrameAllocator(memory & ~0xFFF, _RESERVED_FRAMES + 1 + _gigabytes(memory)))
         handle = ctypes.c_void_p()
         self._check(self._library.uc_open(abi.UC_ARCH_X86, abi.UC_MODE_64, ctypes.byref(handle)), "uc_open")
         self._uc = handle.value or 0

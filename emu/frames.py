@@ -5,7 +5,9 @@ frames are reused most recent first, and reference counts live in a lazily touch
 
 A frame that was ever mapped executable may have translated code in the engine, which the engine keys by physical page
 and does not drop when Python writes there.  Such frames are marked; when freed they wait in a quarantine until the
-translations are removed, and ``code_changed`` removes them when the kernel writes into live code.
+translations are removed, and ``code_changed`` removes them when the kernel writes into live code.  Stores of the guest are
+the engine's own business, as long as there is one engine: ``stores_into_code`` is called once a frame can be both written
+and executed.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class FrameAllocator:
     """The frames of guest RAM (see ``kernel.hardware.Frames``)."""
 
     __slots__ = ("_code", "_counts_map", "_free", "_fresh", "_map", "_quarantine", "address", "code", "code_address",
-                 "counts", "counts_address", "entries", "free", "memory", "remove_translations", "total")
+                 "counts", "counts_address", "entries", "free", "memory", "remove_translations", "shared_stores",
+                 "stores_into_code", "total")
 
     def __init__(self, size: int, reserved: int = 1) -> None:
         """Make ``size`` bytes of RAM (whole pages); frames below ``reserved`` are never given out."""
@@ -65,6 +68,9 @@ class FrameAllocator:
         self.total = count - reserved
         self.free = self.total
         self.remove_translations: Callable[[Sequence[int]], None] = _no_engine
+        self.stores_into_code: Callable[[], None] = _nobody
+        self.shared_stores: set[int] = set()
+        """Frames with several references that some address space may write: shared memory."""
 
     def allocate(self, zero: bool = True) -> int:
         if self._free:
@@ -82,6 +88,8 @@ class FrameAllocator:
             raise OutOfFrames
         self.counts[frame] = 1
         self.free -= 1
+        if self.shared_stores:
+            self.shared_stores.discard(frame)
         return frame
 
     def get(self, frame: int) -> None:
@@ -119,6 +127,15 @@ class FrameAllocator:
         if self.code[frame]:
             self.remove_translations((frame,))
 
+    def mark(self, frame: int, writable: bool, executable: bool) -> None:
+        """The guest may execute or write ``frame`` from now on: notice when it may do both."""
+        if writable and self.counts[frame] > 1:
+            self.shared_stores.add(frame)
+        if executable:
+            self.code[frame] = 1
+        if self.code[frame] and (writable or frame in self.shared_stores):
+            self.stores_into_code()
+
     def _release_quarantine(self) -> None:
         waiting = self._quarantine
         self.remove_translations(waiting)
@@ -130,3 +147,7 @@ class FrameAllocator:
 
 def _no_engine(frames: Sequence[int]) -> None:
     """Nothing has been translated where no engine is attached."""
+
+
+def _nobody() -> None:
+    """Nothing to do where no engine is attached."""

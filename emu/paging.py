@@ -13,8 +13,8 @@ Invariants:
 * a leaf's reference is held by the table page it stands in, so a frame's count is the number of users only once the
   path to it is unshared: ``unshare`` first, then look at the count.
 
-A and D bits are set by the walker.  Only a change of a present entry of the address space the processor has loaded needs
-a TLB flush; it is noted in ``Tlb`` and done once, before the next run.
+A and D bits are set by the walker.  Only a change of a present entry needs a TLB flush; it is noted in ``stale`` and done
+once, before the address space runs again.
 """
 
 from __future__ import annotations
@@ -36,25 +36,33 @@ _KEEP_ALL = (1 << 64) - 1
 
 
 class Tlb:
-    """What the processor's TLB holds: whose translations, and whether they may be out of date."""
+    """What the TLB of one engine holds.
 
-    __slots__ = ("stale", "tables")
+    ``tables``: whose translations (None: of nobody).  ``owner``: the address space that has the engine for itself.
+    """
+
+    __slots__ = ("owner", "tables")
 
     def __init__(self) -> None:
         self.tables: Tables | None = None
-        self.stale = False
+        self.owner: Tables | None = None
 
 
 class Tables:
     """The page tables of one address space (see ``kernel.hardware.PageTables``)."""
 
-    __slots__ = ("_base", "_entries", "_frames", "_key", "_resident", "_rows", "_tlb", "cr3")
+    __slots__ = ("_base", "_entries", "_frames", "_key", "_resident", "_rows", "cr3", "loads", "stale", "tlb")
 
-    def __init__(self, frames: FrameAllocator, rows: Rows, tlb: Tlb) -> None:
+    def __init__(self, frames: FrameAllocator, rows: Rows) -> None:
         """Make an empty address space.  Raises OutOfFrames."""
         self._frames = frames
         self._rows = rows
-        self._tlb = tlb
+        self.tlb: Tlb | None = None
+        """Where it ran last."""
+        self.stale = False
+        """Whether translations in the TLB may be out of date."""
+        self.loads = 0
+        """How often its translations had to make room for another's."""
         self._entries = frames.entries
         self._resident = 0
         self._key = -1
@@ -64,14 +72,15 @@ class Tables:
         self.cr3 = frames.allocate() << 12
 
     def map(self, va: int, frame: int, flags: int) -> None:
-        if not flags & PTE_NX:
-            self._frames.code[frame] = 1
+        frames = self._frames
+        if not flags & PTE_NX or (flags & PTE_W and (frames.code[frame] or frames.counts[frame] > 1)):
+            frames.mark(frame, flags & PTE_W != 0, not flags & PTE_NX)
         base = self._base if va >> 21 == self._key else self._private_leaf(va)
         index = base + (va >> 12 & 511)
         old = self._entries[index]
         self._entries[index] = frame << 12 | flags | PTE_P
         if old:
-            self._flush()
+            self.stale = True
             self._frames.put((old & PTE_FRAME) >> 12)
         else:
             self._resident += 1
@@ -107,6 +116,9 @@ class Tables:
         # No flush: a TLB entry without W misses on a write and the walker finds the new one.
         if entry:
             self._entries[index] = entry | PTE_W
+            frame = (entry & PTE_FRAME) >> 12
+            if self._frames.code[frame] or self._frames.counts[frame] > 1:
+                self._frames.mark(frame, True, False)
 
     def unmap(self, start: int, end: int) -> None:
         if start < end:
@@ -133,9 +145,9 @@ class Tables:
             return False
         changed = self._mask(start, end, keep, add)
         if executable:
-            code = self._frames.code
+            mark = self._frames.mark
             for _, entry in self.present(start, end):
-                code[(entry & PTE_FRAME) >> 12] = 1
+                mark((entry & PTE_FRAME) >> 12, entry & PTE_W != 0, True)
         return changed
 
     def clear_accessed(self, start: int, end: int) -> None:
@@ -155,7 +167,7 @@ class Tables:
             self._resident -= 1
             self.map(target, (entry & PTE_FRAME) >> 12, entry & ~PTE_FRAME)
         if pages:
-            self._flush()
+            self.stale = True
 
     def present(self, start: int, end: int) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
@@ -167,26 +179,24 @@ class Tables:
         return self._resident
 
     def fork(self) -> Tables:
-        twin = Tables(self._frames, self._rows, self._tlb)
+        twin = Tables(self._frames, self._rows)
         self._rows.share(self.cr3 >> 12, twin.cr3 >> 12)
         twin._resident = self._resident
         self._key = -1
-        self._flush()
+        self.stale = True
         return twin
 
     def destroy(self) -> None:
-        if self._tlb.tables is self:
-            self._tlb.tables = None
+        if self.tlb is not None:
+            if self.tlb.tables is self:
+                self.tlb.tables = None
+            if self.tlb.owner is self:
+                self.tlb.owner = None
         root = self.cr3 >> 12
         self._key = -1
         self._drop(root, 0)
         self._frames.put(root)
         self._resident = 0
-
-    def _flush(self) -> None:
-        tlb = self._tlb
-        if tlb.tables is self:
-            tlb.stale = True
 
     def _private_leaf(self, va: int) -> int:
         """Return the index of the first entry of the leaf table of ``va``, making absent tables and unsharing shared
@@ -259,7 +269,7 @@ class Tables:
             if present:
                 self._resident -= present
                 self._frames.put_back(plain, code)
-                self._flush()
+                self.stale = True
             return
         first = start // span * span - low * span
         for index, entry in self._rows.entries(table, low, high):
@@ -275,7 +285,7 @@ class Tables:
         self._resident -= self._leaves(child, level + 1)
         self._entries[(table << 9) + index] = 0
         self._key = -1
-        self._flush()
+        self.stale = True
         if self._frames.counts[child] == 1:
             self._drop(child, level + 1)
         self._frames.put(child)
@@ -302,10 +312,10 @@ class Tables:
         try:
             changed = self._mask_table(table, level, start, end, keep, add)
         except OutOfFrames:  # a part may have changed
-            self._flush()
+            self.stale = True
             raise
         if changed:
-            self._flush()
+            self.stale = True
         return changed != 0
 
     def _mask_table(self, table: int, level: int, start: int, end: int, keep: int, add: int) -> int:

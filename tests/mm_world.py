@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from fakes import fake_memory
 
 from emu.frames import FrameAllocator
-from emu.paging import Tables, Tlb
+from emu.paging import Tables
 from emu.rows import PythonRows
 from kernel.cred import CAP_FULL_SET
 from kernel.errno import Errno
@@ -41,10 +41,9 @@ class RealTablesCpu:
     def __init__(self, frames: FrameAllocator) -> None:
         self.frames = frames
         self.rows = PythonRows(frames)
-        self.tlb = Tlb()
 
     def new_tables(self) -> Tables:
-        return Tables(self.frames, self.rows, self.tlb)
+        return Tables(self.frames, self.rows)
 
     def code_changed(self, frame: int) -> None:
         self.frames.code_changed(frame)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from emu.engine import ACCELERATED
 from emu.frames import FrameAllocator
-from emu.paging import Tables, Tlb
+from emu.paging import Tables
 from emu.rows import PythonRows, Rows
 from kernel.hardware import (
     PAGE_SIZE,
@@ -206,7 +206,7 @@ def test_moving_pages(world: World) -> None:
 
 def test_memory_runs_out_without_a_trace() -> None:
     frames = FrameAllocator(64 * PAGE_SIZE)
-    tables = Tables(frames, PythonRows(frames), Tlb())
+    tables = Tables(frames, PythonRows(frames))
     count = 0
     while frames.free:
         frame = frames.allocate()
@@ -337,8 +337,7 @@ class PagingModel(RuleBasedStateMachine):
             from emu._engine import Rows as FastRows
 
             self.rows = FastRows(self.frames.address, self.frames.counts_address, self.frames.code_address)
-        self.tlb = Tlb()
-        self.spaces = [Tables(self.frames, self.rows, self.tlb)]
+        self.spaces = [Tables(self.frames, self.rows)]
         self.models: list[dict[int, list[int]]] = [{}]
         self.serial = 0
 

@@ -293,7 +293,7 @@ class Machine:
         """Free the engine and the guest's memory; the machine must not be used afterwards."""
         if self.launch is not None:
             self.kernel.vfs.close()
-        self.engine.close()
+        self.cpu.close()
 
     def leaks(self) -> dict[str, int]:
         """Return what is left, by kind, once every process is gone; empty if nothing is.
