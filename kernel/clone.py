@@ -6,19 +6,21 @@ before the child is linked anywhere, so an error leaves no trace.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernel import ptrace
 from kernel.clocks import CpuTimes
 from kernel.cpu_timers import arm_cpu_limit
-from kernel.cred import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
+from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE, Cred
 from kernel.errno import Errno
 from kernel.fs.pidfd import open_pidfd
 from kernel.hardware import OutOfFrames
 from kernel.itimer import ItimerSet
 from kernel.jobctl import join_group_stop
-from kernel.pid import Pid, PidNamespace, alloc_pid, ns_of
+from kernel.namespaces import user_ns_cred
+from kernel.ns import CLONE_NEWIPC, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, NSPROXY_FLAGS
+from kernel.nsproxy import NsProxy, create_new_namespaces, enter_time_ns
+from kernel.pid import Pid, alloc_pid, ns_of
 from kernel.posix_timers import PosixTimers
 from kernel.ptrace_stop import ptrace_event
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_NPROC, Rlimits
@@ -27,6 +29,7 @@ from kernel.task import EXIT_NONE, RUNNING, WORK_TRACE, Process, Thread
 from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
 
 if TYPE_CHECKING:
+    from kernel.fs.namespace import FsContext
     from kernel.kernel import Kernel
 
 CSIGNAL = 0xFF
@@ -39,7 +42,6 @@ CLONE_PTRACE = 0x2000
 CLONE_VFORK = 0x4000
 CLONE_PARENT = 0x8000
 CLONE_THREAD = 0x10000
-CLONE_NEWNS = 0x20000
 CLONE_SYSVSEM = 0x40000
 CLONE_SETTLS = 0x80000
 CLONE_PARENT_SETTID = 0x100000
@@ -47,18 +49,9 @@ CLONE_CHILD_CLEARTID = 0x200000
 CLONE_DETACHED = 0x400000
 CLONE_UNTRACED = 0x800000
 CLONE_CHILD_SETTID = 0x1000000
-CLONE_NEWCGROUP = 0x2000000
-CLONE_NEWUTS = 0x4000000
-CLONE_NEWIPC = 0x8000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
 CLONE_IO = 0x80000000
 CLONE_CLEAR_SIGHAND = 0x100000000
 CLONE_INTO_CGROUP = 0x200000000
-CLONE_NEWTIME = 0x80
-
-_NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME
 
 
 class CloneArgs(NamedTuple):
@@ -92,14 +85,6 @@ def _check(t: Thread, args: CloneArgs) -> None:
         raise Errno.EINVAL
     if flags & CLONE_PIDFD and flags & (CLONE_DETACHED | CLONE_THREAD):
         raise Errno.EINVAL
-    if flags & (CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWTIME):
-        raise Errno.EINVAL  # as a kernel built without these namespaces
-    if flags & _NEW_NAMESPACES and not t.cred.capable(CAP_SYS_ADMIN):
-        raise Errno.EPERM
-    if flags & CLONE_NEWPID and t.nsproxy.pid_for_children is not ns_of(t):
-        raise Errno.EINVAL  # copy_pid_ns: no namespace below one that may not have an init yet
-    if args.set_tid and not (t.cred.capable(CAP_SYS_ADMIN) or t.cred.capable(CAP_CHECKPOINT_RESTORE)):
-        raise Errno.EPERM
 
 
 def _check_limits(t: Thread) -> None:
@@ -194,15 +179,20 @@ def copy_process(t: Thread, args: CloneArgs, traced: bool = False) -> Thread:
     Raises the errors of clone(2): EINVAL, EPERM, EAGAIN, ENOMEM, EEXIST.
     """
     _check(t, args)
+    cred = user_ns_cred(t) if args.flags & CLONE_NEWUSER else t.cred
     _check_limits(t)
     kernel, flags = t.kernel, args.flags
-    ns = t.nsproxy.pid_for_children
-    if flags & CLONE_NEWPID:
-        ns = PidNamespace(ns, kernel.next_inum(), t.cred.user_ns)
-    pid = alloc_pid(ns, kernel.next_inum(), args.set_tid)
+    fs = t.fs if flags & CLONE_FS else t.fs.copy()
+    spaces = t.nsproxy
+    if flags & NSPROXY_FLAGS or spaces.time is not spaces.time_for_children:
+        spaces = _copy_namespaces(t, flags, cred, fs)
+    if spaces.mnt is t.nsproxy.mnt:
+        spaces.mnt.users += 1
     descriptor = -1
     limits = t.process.rlimits if flags & CLONE_THREAD else t.process.rlimits.copy()
+    pid: Pid | None = None
     try:
+        pid = alloc_pid(spaces.pid_for_children, kernel.next_inum(), args.set_tid, t.cred)
         if flags & CLONE_PIDFD:
             descriptor = open_pidfd(t, pid)
             t.mm.write_u32(args.pidfd, descriptor)  # type: ignore[union-attr]
@@ -210,20 +200,35 @@ def copy_process(t: Thread, args: CloneArgs, traced: bool = False) -> Thread:
     except (Errno, OutOfFrames):
         if descriptor >= 0:
             t.files.close(t, descriptor)
-        for _ in pid.free_if_unused():
-            pass
+        if pid is not None:
+            for _ in pid.free_if_unused():
+                pass
+        spaces.mnt.put()
         raise
-    if flags & CLONE_NEWPID:
-        child.nsproxy = replace(child.nsproxy, pid_for_children=ns)
+    child.cred, child.fs, child.nsproxy = cred, fs, spaces
+    if flags & CLONE_FS:
+        fs.hold()
     _link(t, child, args, limits, traced)
     return child
+
+
+def _copy_namespaces(t: Thread, flags: int, cred: Cred, fs: FsContext) -> NsProxy:
+    """Return the namespaces of a child with credentials ``cred``, standing at ``fs`` (copy_namespaces).  EPERM, EINVAL."""
+    if flags & NSPROXY_FLAGS:
+        if not t.cred.ns_capable(cred.user_ns, CAP_SYS_ADMIN):
+            raise Errno.EPERM
+        if flags & (CLONE_NEWIPC | CLONE_SYSVSEM) == CLONE_NEWIPC | CLONE_SYSVSEM:
+            raise Errno.EINVAL
+        spaces = create_new_namespaces(t, flags & NSPROXY_FLAGS, cred.user_ns, fs)
+    else:
+        spaces = t.nsproxy
+    return spaces if flags & CLONE_VM else enter_time_ns(spaces)
 
 
 def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimits) -> Thread:
     kernel, flags = t.kernel, args.flags
     child = new_thread(kernel, pid)
     child.comm = t.comm
-    child.cred = t.cred
     child.no_new_privs = t.no_new_privs
     child.blocked = t.blocked
     child.personality = t.personality
@@ -244,18 +249,9 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     child.altstack = SigAltStack() if flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM else t.altstack
     child.rseq = (0, 0, 0) if flags & CLONE_VM else t.rseq
     child.clear_child_tid = args.child_tid if flags & CLONE_CHILD_CLEARTID else 0
-    child.fs = t.fs.copy() if not flags & CLONE_FS else t.fs
-    nsproxy = t.nsproxy
-    if flags & (CLONE_NEWNS | CLONE_NEWUTS):
-        mnt = nsproxy.mnt.copy(kernel.next_inum(), child.fs) if flags & CLONE_NEWNS else nsproxy.mnt
-        uts = nsproxy.uts.copy(kernel.next_inum(), t.cred.user_ns) if flags & CLONE_NEWUTS else nsproxy.uts
-        nsproxy = replace(nsproxy, mnt=mnt, uts=uts)
-    child.nsproxy = nsproxy
     child.mm = mm.hold() if flags & CLONE_VM else mm.fork(limits)  # last: what can run out of frames
     if flags & CLONE_CHILD_SETTID:
         child.mm.write_quiet(args.child_tid, pid.numbers[-1][1].to_bytes(4, "little"))
-    if flags & CLONE_FS:
-        t.fs.hold()
     if flags & CLONE_FILES:
         child.files = t.files.hold()
     else:

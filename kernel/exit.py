@@ -433,6 +433,7 @@ def do_exit(t: Thread, code: int) -> Blocking[int]:
     exit_mm(t)
     t.files.put(t)
     t.fs.put()
+    t.nsproxy.mnt.put()
     if group_dead:
         disassociate_ctty(process)
         yield from _wait_for_empty_namespace(t)

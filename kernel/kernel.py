@@ -15,10 +15,12 @@ from kernel.coredump_sysctls import CoredumpSysctls
 from kernel.errno import Errno
 from kernel.futex_table import FutexTable
 from kernel.mm.memory import Memory
+from kernel.ns import PID_NS_INUM
 from kernel.pid import PidNamespace
 from kernel.semantics import Semantics
 from kernel.timekeeping import Timekeeping
 from kernel.timers import TimerQueue
+from kernel.ucount import Ucounts
 
 if TYPE_CHECKING:
     from kernel.binfmt import ProgramLoader
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from kernel.sched import Scheduler
     from kernel.task import Process, Thread
 
-INIT_PID_NS_INUM = 0xEFFFFFFC
-"""Inode number of the initial pid namespace (PROC_PID_INIT_INO)."""
 FIRST_INUM = 0xF0000000
 
 
@@ -102,7 +102,7 @@ class Kernel:
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
-        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "unix_inodes", "coredump",
+        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "ucounts", "unix_inodes", "coredump",
     )  # fmt: skip
 
     sched: Scheduler
@@ -131,7 +131,8 @@ class Kernel:
         self.timers = TimerQueue()
         self.timekeeping = Timekeeping()
         self.random = random.Random(options.seed)
-        self.root_pid_ns = PidNamespace(None, INIT_PID_NS_INUM)
+        self.root_pid_ns = PidNamespace(None, PID_NS_INUM)
+        self.ucounts = Ucounts(options.max_procs)
         self.tasks = 0
         self._user_tasks: dict[int, int] = {}
         self.watch: Watch | None = None

@@ -45,6 +45,7 @@ def kernel_thread(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred
     t.files = FdTable()
     t.fs = fs
     t.nsproxy = spaces
+    spaces.mnt.hold()
     t.mm = None
     t.cpu = kernel.cpu.new_state()
     t.real_parent = t.parent = parent

@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from kernel.cred import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN
 from kernel.errno import Errno
+from kernel.ns import CLONE_NEWPID, Namespace
 from kernel.user_ns import INIT_USER_NS, UserNamespace
 from kernel.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
+    from kernel.cred import Cred
     from kernel.task import Process, Thread
+    from kernel.ucount import Charge
 
 PID_MAX_DEFAULT = 32768
 PID_MAX_LIMIT = 4 * 1024 * 1024
@@ -24,15 +28,21 @@ RESERVED_PIDS = 300
 """Numbers below are given out only in the first round (kernel/pid.c)."""
 
 
-class PidNamespace:
+class PidNamespace(Namespace):
     """One numbering of processes.  ``pids`` are the hashed numbers; ``dead`` namespaces give out no more.
 
     ``child_reaper`` is the Pid of the namespace's init (number 1), None before it exists.
     """
 
-    __slots__ = ("parent", "level", "pids", "last", "pid_max", "dead", "child_reaper", "reboot", "inum", "user_ns", "emptied")
+    __slots__ = ("parent", "level", "pids", "last", "pid_max", "dead", "child_reaper", "reboot", "emptied")
 
-    def __init__(self, parent: PidNamespace | None, inum: int, user_ns: UserNamespace = INIT_USER_NS) -> None:
+    KIND = CLONE_NEWPID
+    NAME = b"pid"
+
+    def __init__(
+        self, parent: PidNamespace | None, inum: int, user_ns: UserNamespace = INIT_USER_NS, charge: Charge | None = None
+    ) -> None:
+        super().__init__(inum, user_ns, charge)
         self.parent = parent
         self.level: int = 0 if parent is None else parent.level + 1
         self.pids: dict[int, Pid] = {}
@@ -41,8 +51,6 @@ class PidNamespace:
         self.dead = False
         self.child_reaper: Pid | None = None
         self.reboot = 0
-        self.inum = inum
-        self.user_ns = user_ns
         self.emptied = WaitQueue()
         """Woken whenever a number is freed: mainline's init waits here for its namespace to empty."""
 
@@ -125,11 +133,17 @@ class Pid:
         return f"<Pid {'/'.join(str(number) for _, number in self.numbers)}>"
 
 
-def alloc_pid(ns: PidNamespace, inum: int, set_tid: Sequence[int] = ()) -> Pid:
+def _may_choose(cred: Cred | None, ns: PidNamespace) -> bool:
+    """Tell whether ``cred`` may choose numbers in ``ns`` (checkpoint_restore_ns_capable)."""
+    return cred is None or cred.ns_capable(ns.user_ns, CAP_CHECKPOINT_RESTORE) or cred.ns_capable(ns.user_ns, CAP_SYS_ADMIN)
+
+
+def alloc_pid(ns: PidNamespace, inum: int, set_tid: Sequence[int] = (), cred: Cred | None = None) -> Pid:
     """Give out a number in ``ns`` and each ancestor (alloc_pid of kernel/pid.c).
 
-    ``set_tid`` asks for given numbers, deepest namespace first (clone3); the caller has checked the privilege.
-    Raises EAGAIN if a namespace is full, EEXIST/EINVAL for bad requests, ENOMEM if the namespace is dead or has no init yet.
+    ``set_tid`` asks for given numbers, deepest namespace first (clone3); ``cred`` must be privileged in each of those.
+    Raises EAGAIN if a namespace is full, EEXIST, EINVAL, EPERM for bad requests, ENOMEM if the namespace is dead or has no
+    init yet.
     On failure nothing is allocated and ``last`` is untouched.
     """
     chosen: list[tuple[PidNamespace, int]] = []
@@ -142,6 +156,8 @@ def alloc_pid(ns: PidNamespace, inum: int, set_tid: Sequence[int] = ()) -> Pid:
             number = wanted.pop(0)
             if number < 1 or number >= at.pid_max or (number != 1 and at.child_reaper is None):
                 raise Errno.EINVAL
+            if not _may_choose(cred, at):
+                raise Errno.EPERM
             if number in at.pids:
                 raise Errno.EEXIST
         else:
@@ -154,7 +170,7 @@ def alloc_pid(ns: PidNamespace, inum: int, set_tid: Sequence[int] = ()) -> Pid:
     pid = Pid(tuple(chosen), inum)
     for where, number in chosen:
         where.pids[number] = pid
-        if not set_tid:
+        if where.level <= ns.level - len(set_tid):
             where.last = number
     return pid
 

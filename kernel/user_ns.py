@@ -11,7 +11,7 @@ translation ever climbs the tree.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from kernel.errno import Errno
 from kernel.ucount import INT_MAX, SYSCTL_NAMES, UCOUNT_USER
@@ -71,7 +71,7 @@ class IdMap:
 
 
 class UserNamespace:
-    """A user namespace.
+    """A user namespace; ``KIND`` and ``NAME`` as of every ``Namespace``.
 
     ``level`` is 0 for the initial one, whose ``parent`` is None; ``owner`` and ``group`` are the effective ids of its creator,
     who has every capability in it from outside.  ``setgroups_allowed``: /proc/PID/setgroups.  ``limits``: see ``Ucounts``.
@@ -82,6 +82,10 @@ class UserNamespace:
         "parent", "level", "owner", "group", "inum", "uid_map", "gid_map", "setgroups_allowed", "parent_could_setfcap", "limits",
         "charge", "__weakref__",
     )  # fmt: skip
+
+    KIND: ClassVar[int] = 0x10000000
+    """CLONE_NEWUSER."""
+    NAME: ClassVar[bytes] = b"user"
 
     def __init__(
         self, parent: UserNamespace | None, owner: int, group: int, inum: int, parent_could_setfcap: bool = False

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from struct import unpack
 from typing import Annotated
 
-from kernel import session
+from kernel import namespaces, session
 from kernel.clone import (
     CLONE_CLEAR_SIGHAND,
     CLONE_DETACHED,
-    CLONE_FILES,
-    CLONE_FS,
     CLONE_INTO_CGROUP,
-    CLONE_NEWCGROUP,
-    CLONE_NEWIPC,
-    CLONE_NEWNET,
-    CLONE_NEWNS,
-    CLONE_NEWPID,
-    CLONE_NEWTIME,
-    CLONE_NEWUSER,
-    CLONE_NEWUTS,
     CLONE_PARENT,
     CLONE_PARENT_SETTID,
     CLONE_PIDFD,
     CLONE_SIGHAND,
-    CLONE_SYSVSEM,
     CLONE_THREAD,
     CLONE_VFORK,
     CLONE_VM,
@@ -33,13 +21,12 @@ from kernel.clone import (
     CloneArgs,
     kernel_clone,
 )
-from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.exec import AT_FDCWD, do_execve
 from kernel.exit import do_exit, do_group_exit
 from kernel.fs.file import O_NONBLOCK
 from kernel.fs.pidfd import PidFd
-from kernel.pid import PidNamespace, ns_of
+from kernel.ns import CLONE_NEWTIME
 from kernel.signal import SIGCHLD
 from kernel.task import Thread
 from kernel.wait import (
@@ -341,63 +328,13 @@ def getsid(t: Thread, pid: Pid) -> int:
 
 
 # -- namespaces and sharing -------------------------------------------------------------------------------------------
-_UNSHARE = (
-    CLONE_THREAD | CLONE_FS | CLONE_NEWNS | CLONE_SIGHAND | CLONE_VM | CLONE_FILES | CLONE_SYSVSEM | CLONE_NEWUTS
-    | CLONE_NEWPID
-)  # fmt: skip
-
-
 @syscall(272)
 def unshare(t: Thread, unshare_flags: Annotated[int, flags("unshare")]) -> None:
-    """unshare(2): stop sharing files, fs context, mounts, host name; new pid namespace for the children."""
-    bits = unshare_flags
-    if bits & ~_UNSHARE or bits & (CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME):
-        raise Errno.EINVAL
-    if bits & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) and len(t.process.threads) > 1:
-        raise Errno.EINVAL
-    if bits & CLONE_VM and t.mm is not None and t.mm.users > 1:
-        raise Errno.EINVAL
-    if bits & (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID) and not t.cred.capable(CAP_SYS_ADMIN):
-        raise Errno.EPERM
-    kernel = t.kernel
-    if bits & (CLONE_FS | CLONE_NEWNS) and t.fs.users > 1:
-        shared, t.fs = t.fs, t.fs.copy()
-        shared.put()
-    if bits & CLONE_FILES and t.files.users > 1:
-        table, t.files = t.files, t.files.copy()
-        table.put(t)
-    spaces = t.nsproxy
-    mnt = spaces.mnt.copy(kernel.next_inum(), t.fs) if bits & CLONE_NEWNS else spaces.mnt
-    uts = spaces.uts.copy(kernel.next_inum(), t.cred.user_ns) if bits & CLONE_NEWUTS else spaces.uts
-    pid_ns = spaces.pid_for_children
-    if bits & CLONE_NEWPID:
-        if pid_ns is not ns_of(t):
-            raise Errno.EINVAL
-        pid_ns = PidNamespace(pid_ns, kernel.next_inum(), t.cred.user_ns)
-    t.nsproxy = replace(spaces, mnt=mnt, uts=uts, pid_for_children=pid_ns)
+    """unshare(2): stop sharing files, fs context, namespaces; new pid and time namespaces are for the children."""
+    namespaces.unshare(t, unshare_flags & 0xFFFFFFFF)
 
 
 @syscall(308)
 def setns(t: Thread, fd: Fd, nstype: Annotated[int, flags("setns")]) -> None:
-    """setns(2) with a pidfd: join the pid namespace (for children), mounts or host name of that process."""
-    file = t.files.get(fd)
-    if not isinstance(file, PidFd) or not nstype or nstype & ~(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS):
-        raise Errno.EINVAL
-    if not t.cred.capable(CAP_SYS_ADMIN):
-        raise Errno.EPERM
-    process = file.pid.process
-    if process is None or not process.live:
-        raise Errno.ESRCH
-    other, spaces = process.rep, t.nsproxy
-    pid_ns = spaces.pid_for_children
-    if nstype & CLONE_NEWPID:
-        pid_ns = ns_of(other)
-        if not pid_ns.is_descendant_of(ns_of(t)):
-            raise Errno.EINVAL
-    mnt = other.nsproxy.mnt if nstype & CLONE_NEWNS else spaces.mnt
-    uts = other.nsproxy.uts if nstype & CLONE_NEWUTS else spaces.uts
-    if nstype & CLONE_NEWNS:
-        if t.fs.users > 1:
-            raise Errno.EINVAL
-        t.fs.enter(mnt)
-    t.nsproxy = replace(spaces, mnt=mnt, uts=uts, pid_for_children=pid_ns)
+    """setns(2): enter an open namespace, or those of the process of a pidfd."""
+    namespaces.setns(t, t.files.get(fd), nstype & 0xFFFFFFFF)

@@ -28,7 +28,8 @@ from kernel.exit import do_exit
 from kernel.fs.fdtable import FdTable
 from kernel.hardware import PageTables, Regs, Trap
 from kernel.kernel import Kernel, Options
-from kernel.nsproxy import NsProxy
+from kernel.net.namespace import NetNamespace
+from kernel.nsproxy import initial_nsproxy
 from kernel.pid import Pid, PidNamespace, alloc_pid, ns_of
 from kernel.rlimit import Rlimits
 from kernel.sched import Scheduler
@@ -37,7 +38,6 @@ from kernel.semantics import Semantics
 from kernel.signal import SIG_IGN, SIGCHLD, SIGKILL, SigAction, SigAltStack, SigHand
 from kernel.signal_send import send_sig
 from kernel.task import Process, Thread
-from kernel.user_ns import INIT_USER_NS, UserNamespace
 from kernel.wait import Report, WaitOptions, do_wait
 from kernel.waitqueue import Block, Blocking, WaitQueue
 
@@ -313,8 +313,8 @@ class World:
             finally:
                 self.permissions.append(Permission(t, target, t.cred, target.cred, session, stale, signo, allowed))
 
-        def namespace(parent: PidNamespace | None, inum: int, user_ns: UserNamespace = INIT_USER_NS) -> PidNamespace:
-            ns = make(parent, inum, user_ns)
+        def namespace(parent: PidNamespace | None, inum: int, *owner: Any) -> PidNamespace:
+            ns = make(parent, inum, *owner)
             self.namespaces.append(ns)
             return ns
 
@@ -323,7 +323,7 @@ class World:
         enter(patch("kernel.wait.notify_parent", spy_notify))
         enter(patch("kernel.exit.notify_parent", spy_notify))
         enter(patch("kernel.kill.check_kill_permission", spy_may_kill))
-        enter(patch("kernel.clone.PidNamespace", namespace))
+        enter(patch("kernel.nsproxy.PidNamespace", namespace))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -347,7 +347,8 @@ class World:
         t.sighand = SigHand()
         t.files = FdTable()
         t.fs = Shared()  # type: ignore[assignment]
-        t.nsproxy = NsProxy(None, None, self.ns, None)  # type: ignore[arg-type]
+        mounts: Any = SimpleNamespace(users=1, hold=lambda: None, put=lambda: None)
+        t.nsproxy = initial_nsproxy(mounts, self.ns, NetNamespace(1))
         t.mm = Space()  # type: ignore[assignment]
         t.cpu = Registers()  # type: ignore[assignment]
         t.real_parent = t.parent = parent

@@ -144,7 +144,7 @@ def tmpfs_namespace(vfs: Vfs, size: int = 8 << 20) -> MountNamespace:
 def overlay_world(root: str, cred: Cred | None = None) -> Guest:
     """Return a guest over a directory of the host."""
     vfs = make_vfs()
-    return Guest(make_thread(vfs, make_root(vfs, root, 1), cred))
+    return Guest(make_thread(vfs, make_root(vfs, root), cred))
 
 
 def bind_world(root: str, writable: bool = True, cred: Cred | None = None) -> Guest:

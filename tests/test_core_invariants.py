@@ -24,7 +24,6 @@ from kernel import cred_change, kill, ptrace_attach, ptrace_request, session
 from kernel.clone import (
     CLONE_FILES,
     CLONE_FS,
-    CLONE_NEWPID,
     CLONE_PARENT,
     CLONE_PTRACE,
     CLONE_SIGHAND,
@@ -38,6 +37,7 @@ from kernel.clone import (
 from kernel.cred import CAP_KILL, CAP_SETUID
 from kernel.errno import Errno
 from kernel.exit import do_exit, do_group_exit
+from kernel.ns import CLONE_NEWPID
 from kernel.pid import ns_of
 from kernel.ptrace import O_EXITKILL, O_TRACECLONE, O_TRACEEXEC, O_TRACEEXIT, O_TRACEFORK, O_TRACEVFORK
 from kernel.semantics import Semantics

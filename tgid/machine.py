@@ -23,14 +23,13 @@ from kernel.fs.vfs import Vfs
 from kernel.kernel import Kernel, Options
 from kernel.mm.oom import OomKiller
 from kernel.net.namespace import NetNamespace
-from kernel.nsproxy import NsProxy
+from kernel.ns import NET_NS_INUM
+from kernel.nsproxy import initial_nsproxy
 from kernel.sched import Deadlock, Scheduler, wait_graph
 from kernel.semantics import Semantics
 from kernel.signal import SIGKILL
 from kernel.signal_pending import fatal_signal_pending
 from kernel.signal_send import send_sig
-from kernel.user_ns import INIT_USER_NS
-from kernel.utsname import UtsNamespace
 
 if TYPE_CHECKING:
     from tgid.console import Console
@@ -183,12 +182,8 @@ class Machine:
             raise MachineFault("no program given")
         namespace = self._build_tree()
         root = Path(namespace.root, namespace.root.root)
-        spaces = NsProxy(
-            namespace,
-            UtsNamespace(kernel.next_inum()),
-            kernel.root_pid_ns,
-            NetNamespace(kernel.next_inum(), INIT_USER_NS, loopback_up=True),
-        )
+        net = NetNamespace(NET_NS_INUM, loopback_up=True)
+        spaces = initial_nsproxy(namespace, kernel.root_pid_ns, net)
         launch = boot.start(
             kernel,
             _candidates(name, env.get("PATH", "/usr/local/bin:/usr/bin:/bin")),
@@ -215,7 +210,7 @@ class Machine:
         kernel.memory.shrinkers.append(vfs.shrink)
         place = config.rootfs
         try:
-            namespace = make_root(vfs, config.rootfs, kernel.next_inum())
+            namespace = make_root(vfs, config.rootfs)
             mount_proc(kernel, namespace)
             for what in config.binds:
                 place = what.source

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.errno import Errno
 from kernel.fs.inode import Dentry, FileSystem
+from kernel.ns import CLONE_NEWNS, Namespace
 from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 if TYPE_CHECKING:
     from kernel.fs.namespace import FsContext
+    from kernel.ucount import Charge
 
 MS_RDONLY = 0x1
 MS_NOSUID = 0x2
@@ -122,10 +124,16 @@ def cross(mount: Mount, dentry: Dentry) -> tuple[Mount, Dentry]:
 class IdSource:
     """Numbers for mounts."""
 
-    __slots__ = ("_last_mount_id",)
+    __slots__ = ("_last_mount_id", "_last_ns_id")
 
     def __init__(self) -> None:
         self._last_mount_id = 20
+        self._last_ns_id = 0
+
+    def new_ns_id(self) -> int:
+        """Return a number for a mount namespace not used before."""
+        self._last_ns_id += 1
+        return self._last_ns_id
 
     def new_mount_id(self) -> int:
         """Return a mount id not used before."""
@@ -145,16 +153,40 @@ def copy_tree(top: Mount, ids: IdSource) -> dict[Mount, Mount]:
     return copies
 
 
-class MountNamespace:
-    """A tree of mounts; ``root`` is the mount at its top, ``inum`` the inode number in /proc/PID/ns."""
+class MountNamespace(Namespace):
+    """A tree of mounts; ``root`` is the mount at its top.  ``id`` is a number no other namespace ever has (mnt_ns_id).
 
-    __slots__ = ("root", "inum", "ids", "user_ns")
+    ``users``: the threads in it and the open files that keep it; when there are none its mounts are taken apart.
+    """
 
-    def __init__(self, root: Mount, inum: int, ids: IdSource, user_ns: UserNamespace = INIT_USER_NS) -> None:
+    __slots__ = ("root", "ids", "users", "id")
+
+    KIND = CLONE_NEWNS
+    NAME = b"mnt"
+
+    def __init__(
+        self, root: Mount, inum: int, ids: IdSource, user_ns: UserNamespace = INIT_USER_NS, charge: Charge | None = None
+    ) -> None:
+        super().__init__(inum, user_ns, charge)
         self.root = root
-        self.inum = inum
         self.ids = ids
-        self.user_ns = user_ns
+        self.users = 1
+        self.id = ids.new_ns_id()
+
+    def hold(self) -> None:
+        """Count one more user."""
+        self.users += 1
+
+    def put(self) -> None:
+        """One user less.  After the last one nothing of the tree can be reached any more: take it apart (put_mnt_ns)."""
+        self.users -= 1
+        if not self.users:
+            for mount in reversed(self.root.tree()):
+                mount.end()
+
+    def top(self) -> Path:
+        """Return the root directory of whoever enters: what is mounted on top of the root."""
+        return Path(*cross(self.root, self.root.root))
 
     def mounts(self) -> list[Mount]:
         """Return all mounts in the order they were made."""
@@ -169,10 +201,10 @@ class MountNamespace:
             at = at.parent
         return False
 
-    def copy(self, inum: int, fs: FsContext | None, user_ns: UserNamespace = INIT_USER_NS) -> MountNamespace:
+    def copy(self, inum: int, fs: FsContext | None, user_ns: UserNamespace, charge: Charge | None = None) -> MountNamespace:
         """Return a copy; root and working directory of ``fs`` move over into it (copy_mnt_ns)."""
         copies = copy_tree(self.root, self.ids)
         if fs is not None:
             fs.root = Path(copies.get(fs.root.mount, fs.root.mount), fs.root.dentry)
             fs.cwd = Path(copies.get(fs.cwd.mount, fs.cwd.mount), fs.cwd.dentry)
-        return MountNamespace(copies[self.root], inum, self.ids, user_ns)
+        return MountNamespace(copies[self.root], inum, self.ids, user_ns, charge)

@@ -5,7 +5,7 @@ CLONE_FS shares one such object; fork and unshare(CLONE_FS) copy it.
 
 from __future__ import annotations
 
-from kernel.fs.mount import MountNamespace, Path, cross
+from kernel.fs.mount import MountNamespace, Path
 
 
 class FsContext:
@@ -34,4 +34,4 @@ class FsContext:
 
     def enter(self, namespace: MountNamespace) -> None:
         """Stand at the root of a mount namespace (mntns_install)."""
-        self.root = self.cwd = Path(*cross(namespace.root, namespace.root.root))
+        self.root = self.cwd = namespace.top()

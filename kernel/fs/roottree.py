@@ -17,12 +17,14 @@ from kernel.fs.hosttree import HostTree
 from kernel.fs.inode import S_IFDIR, S_IFREG, Dentry, FileSystem
 from kernel.fs.memfd import make_hidden_mount
 from kernel.fs.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME, Mount, MountNamespace, Path, cross
+from kernel.fs.nsfs import NsFs
 from kernel.fs.overlay import OverlayFs
 from kernel.fs.pagecache import PageCache
 from kernel.fs.path import MAX_LINKS
 from kernel.fs.proc.root import make_procfs
 from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs, TmpSymlink
 from kernel.fs.vfs import Vfs
+from kernel.ns import MNT_NS_INUM
 
 if TYPE_CHECKING:
     from kernel.kernel import Kernel
@@ -37,7 +39,7 @@ class Bind(NamedTuple):
     writable: bool = False
 
 
-def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
+def make_root(vfs: Vfs, host_root: str) -> MountNamespace:
     """Return the initial mount namespace over ``host_root`` with /dev, /dev/shm and /sys; ``mount_proc`` adds /proc.
 
     Raises OSError if ``host_root`` cannot be opened.
@@ -49,8 +51,10 @@ def make_root(vfs: Vfs, host_root: str, inum: int) -> MountNamespace:
     overlay = OverlayFs(vfs, tree, memory // 2)
     vfs.shrinkers.append(overlay.shrink)
     root = Mount(overlay, overlay.root, MS_RELATIME, b"overlay", vfs.ids.new_mount_id())
-    namespace = MountNamespace(root, inum, vfs.ids)
+    namespace = MountNamespace(root, MNT_NS_INUM, vfs.ids)
     vfs.hidden_mount = make_hidden_mount(TmpFs(vfs, memory))
+    nsfs = NsFs(vfs)
+    vfs.nsfs_mount = Mount(nsfs, nsfs.root, 0, b"nsfs", 0)
     vfs.devtmpfs = make_devfs(vfs)
     vfs.devtmpfs.mounts += 1  # it stays, mounted or not
     mount_at(vfs, namespace, b"/dev", vfs.devtmpfs, MS_NOSUID | MS_RELATIME, b"devtmpfs")

@@ -34,17 +34,18 @@ class Vfs:
     """What file systems share.
 
     ``drivers``: (S_IFCHR or S_IFBLK, dev_t) -> how to open the device.  ``ids``: mount numbers.  ``hidden_mount``: the tmpfs
-    of memfd_create, in no namespace.  ``devtmpfs``: the one behind every mount of that type.  ``make_procfs``: makes the
-    procfs of a pid namespace.  ``trees``: what of the host is open.  ``shrinkers`` free pages.
+    of memfd_create, ``nsfs_mount``: the namespaces, both in no namespace.  ``devtmpfs``: the one behind every mount of that
+    type.  ``make_procfs``: makes the procfs of a pid namespace.  ``trees``: what of the host is open.  ``shrinkers`` free pages.
     ``protected_symlinks`` and ``protected_hardlinks`` are the sysctls of proc_sys_fs(5), set as distributions set them.
     """
 
     __slots__ = (
-        "clock", "pool", "random", "drivers", "ids", "locks", "_last_dev", "boot_id", "hidden_mount", "devtmpfs", "make_procfs",
-        "trees", "shrinkers", "protected_symlinks", "protected_hardlinks",
+        "clock", "pool", "random", "drivers", "ids", "locks", "_last_dev", "boot_id", "hidden_mount", "nsfs_mount",
+        "devtmpfs", "make_procfs", "trees", "shrinkers", "protected_symlinks", "protected_hardlinks",
     )  # fmt: skip
 
     hidden_mount: Mount
+    nsfs_mount: Mount
     devtmpfs: FileSystem
     make_procfs: Callable[[PidNamespace, bytes], FileSystem]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from kernel.errno import Errno
 from kernel.net.device import IfAddr, loopback
 from kernel.net.ports import PortTable
+from kernel.ns import CLONE_NEWNET, Namespace
 from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 if TYPE_CHECKING:
@@ -40,17 +41,19 @@ class UnixNames:
                 return name
 
 
-class NetNamespace:
+class NetNamespace(Namespace):
     """One network.  ``inum``: inode number in /proc/PID/ns.  ``user_ns``: the user namespace that owns it.
 
     ``loopback_up``: whether lo is up from the start, as only in the first namespace.
     """
 
-    __slots__ = ("inum", "user_ns", "lo", "unix", "tcp", "udp")
+    __slots__ = ("lo", "unix", "tcp", "udp")
+
+    KIND = CLONE_NEWNET
+    NAME = b"net"
 
     def __init__(self, inum: int, user_ns: UserNamespace = INIT_USER_NS, loopback_up: bool = False) -> None:
-        self.inum = inum
-        self.user_ns = user_ns
+        super().__init__(inum, user_ns)
         self.lo = loopback(loopback_up)
         self.unix = UnixNames()
         self.tcp = PortTable(True)

@@ -172,9 +172,3 @@ def cgroup(t: Thread, target: Target) -> bytes:
     """/proc/PID/cgroup: everybody is in the root of the one hierarchy."""
     task_of(target)
     return b"0::/\n"
-
-
-def id_map(t: Thread, target: Target) -> bytes:
-    """/proc/PID/uid_map and gid_map of a user namespace without mappings: every id is itself."""
-    task_of(target)
-    return b"%10d %10d %10d\n" % (0, 0, 0xFFFFFFFF)

@@ -17,6 +17,7 @@ from kernel.fs.proc.generic import LOCK_TRACE, MM_ACCESS, Entry, Table, director
 from kernel.fs.proc.inode import HIDEPID_INVISIBLE, HIDEPID_NO_ACCESS
 from kernel.fs.proc.link import cwd_link, exe_link, root_link, task_link
 from kernel.fs.proc.mem import MemInode
+from kernel.fs.proc.ns import NsDir, UserNsFile, set_timens_offsets, timens_offsets
 from kernel.fs.proc.target import GuardedDir, Target, TaskFile, TaskNode, number
 from kernel.fs.regular import DirectoryFile
 
@@ -58,6 +59,7 @@ TGID_BASE = Table(
     directory(b"task", 0o555, TaskListDir),
     directory(b"fd", 0o500, FdDir),
     directory(b"fdinfo", 0o555, FdInfoDir),
+    directory(b"ns", 0o511, NsDir),
     reg(b"environ", 0o400, attributes.environ, access=MM_ACCESS),
     reg(b"auxv", 0o400, attributes.auxv, access=MM_ACCESS),
     reg(b"status", 0o444, array.status),
@@ -83,8 +85,10 @@ TGID_BASE = Table(
     reg(b"cgroup", 0o444, attributes.cgroup),
     reg(b"oom_score_adj", 0o644, attributes.oom_score_adj, attributes.set_oom_score_adj),
     reg(b"coredump_filter", 0o644, attributes.coredump_filter, attributes.set_coredump_filter),
-    reg(b"uid_map", 0o644, attributes.id_map),
-    reg(b"gid_map", 0o644, attributes.id_map),
+    special(b"uid_map", 0o644, UserNsFile),
+    special(b"gid_map", 0o644, UserNsFile),
+    special(b"setgroups", 0o644, UserNsFile),
+    reg(b"timens_offsets", 0o644, timens_offsets, set_timens_offsets),
     reg(b"timerslack_ns", 0o666, attributes.timerslack, attributes.set_timerslack),
 )
 """The files of a process (tgid_base_stuff)."""
