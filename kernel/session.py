@@ -27,13 +27,19 @@ def getsid(t: Thread, number: int) -> int:
 
 
 def change_pgrp(process: Process, pid: Pid) -> None:
-    """Move a process to group ``pid`` (change_pid of PIDTYPE_PGID)."""
+    """Move a process to group ``pid`` (change_pid of PIDTYPE_PGID).
+
+    Whoever waits for a group looks again: it may have no child left there, or one more.  Mainline wakes nobody.
+    """
     old = process.pgrp
     if old is pid:
         return
     del old.pgrp[process]
     process.pgrp = pid
     pid.pgrp[process] = None
+    if process.rep.kernel.semantics.traced_first_exit:
+        for waiter in {t.process: None for own in process.threads for t in (own.real_parent, own.parent) if t is not None}:
+            waiter.chldexit.wake_all(old)
     for _ in old.free_if_unused():
         pass
 

@@ -323,7 +323,8 @@ class History(RuleBasedStateMachine):
     @rule(who=WHO, slices=SLICES)
     def traceme(self, who: int, slices: int) -> None:
         def call(t: Thread) -> None:
-            if t.real_parent is self.world.init:  # which would never resume it
+            parent = t.real_parent
+            if parent is self.world.init or parent is None or _traces(t, parent):  # which would never resume it
                 raise Errno.EPERM
             ptrace_attach.traceme(t)
 
@@ -333,7 +334,13 @@ class History(RuleBasedStateMachine):
     def attach(self, who: int, whom: int, seize: bool, options: int, slices: int) -> None:
         target = self._any(whom)
         if target is not None:
-            self._give(who, lambda t: ptrace_attach.attach(t, target, 0, options if seize else 0, seize), slices)
+
+            def call(t: Thread) -> object:
+                if _traces(target, t):
+                    raise Errno.EPERM
+                return ptrace_attach.attach(t, target, 0, options if seize else 0, seize)
+
+            self._give(who, call, slices)
 
     @rule(
         whom=WHO,
@@ -362,6 +369,17 @@ class History(RuleBasedStateMachine):
             self._give(living.index(tracer), traced(requests[request], target, request in ("kill", "interrupt")), slices)
             if target.state is not TRACED:
                 self._run(target, 1)
+
+
+def _traces(tracer: Thread, t: Thread) -> bool:
+    """Tell whether ``tracer`` traces ``t``, its tracer, or so on.  Two that trace each other and are killed in their exit
+    stops wait for each other for ever, on Linux too."""
+    seen: Thread | None = t
+    while seen is not None and seen.ptrace:
+        seen = seen.parent
+        if seen is tracer:
+            return True
+    return False
 
 
 def _number(call: Call) -> Call:
