@@ -124,7 +124,7 @@ def new_process(kernel: Kernel, pid: Pid) -> Process:
     process.child_times = CpuTimes()
     process.exec_count = 0
     process.did_exec = False
-    process.oom_score_adj = 0
+    process.oom_score_adj = process.oom_score_adj_min = 0
     process.pidfd_wait = WaitQueue()
     process.start_time = kernel.clock.monotonic()
     process.ioprio = 0
@@ -230,6 +230,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     child = new_thread(kernel, pid)
     child.comm = t.comm
     child.no_new_privs = t.no_new_privs
+    child.login = t.login
     child.blocked = t.blocked
     child.personality = t.personality
     child.timer_slack = child.default_timer_slack = t.timer_slack
@@ -298,6 +299,7 @@ def _link(t: Thread, child: Thread, args: CloneArgs, limits: Rlimits, traced: bo
     arm_cpu_limit(process)
     process.tty = parent_process.tty
     process.oom_score_adj = parent_process.oom_score_adj
+    process.oom_score_adj_min = parent_process.oom_score_adj_min
     process.ioprio = parent_process.ioprio
     process.has_child_subreaper = parent_process.has_child_subreaper or parent_process.is_child_subreaper
     link_process(process, parent_process.pgrp, parent_process.session)

@@ -157,7 +157,8 @@ def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, pa
     release_user_memory(t)
     mm = AddressSpace(kernel, process.rlimits)
     if old is not None:
-        mm.dump_filter = old.dump_filter
+        # What of the flags survives an exec (MMF_INIT_MASK).
+        mm.dump_filter, mm.thp_disabled = old.dump_filter, old.thp_disabled
         pages = old.peak_resident()
         if pages > process.maxrss_pages:
             process.maxrss_pages = pages

@@ -102,7 +102,8 @@ class Kernel:
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
-        "_told", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "ucounts", "unix_inodes", "coredump",
+        "_told", "sysctls", "_sessions", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "ucounts",
+        "unix_inodes", "coredump",
     )  # fmt: skip
 
     sched: Scheduler
@@ -144,6 +145,9 @@ class Kernel:
         """AF_UNIX sockets by the inode their path names."""
         self._told: set[object] = set()
         self.coredump = CoredumpSysctls()
+        self._sessions = 0
+        self.sysctls: dict[bytes, int] = {}
+        """Settings of /proc/sys that differ from their defaults, where nothing depends on them."""
         self.total_forks = 0
         self.boot_time = clock.realtime() - clock.monotonic()
 
@@ -157,6 +161,11 @@ class Kernel:
         """Return a fresh inode number for a pipe or socket (get_next_ino)."""
         self._ino += 1
         return self._ino
+
+    def next_session(self) -> int:
+        """Return the number of a new login session (/proc/PID/sessionid)."""
+        self._sessions += 1
+        return self._sessions
 
     # -- tasks ----------------------------------------------------------------------------------------------------
     def charge_task(self, t: Thread) -> None:

@@ -74,7 +74,7 @@ class Process:
         "unkillable", "group_exit_code", "group_stop_count", "group_exec_task", "notify_count", "exec_wait",
         "exit_signal", "is_child_subreaper", "has_child_subreaper", "rlimits", "itimers", "posix_timers",
         "tty", "tty_old_pgrp", "is_session_leader", "times", "child_times", "exec_count", "oom_score_adj", "pidfd_wait",
-        "start_time", "ioprio", "did_exec", "maxrss_pages", "child_maxrss_pages", "cpu_timers",
+        "oom_score_adj_min", "start_time", "ioprio", "did_exec", "maxrss_pages", "child_maxrss_pages", "cpu_timers",
     )  # fmt: skip
 
     kernel: Kernel
@@ -126,6 +126,8 @@ class Process:
     exec_count: int
     did_exec: bool
     oom_score_adj: int
+    oom_score_adj_min: int
+    """The least a privileged process set: raising the risk can be undone down to here."""
     pidfd_wait: WaitQueue
     start_time: int
     ioprio: int
@@ -185,7 +187,7 @@ class Thread:
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
         "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "mempolicy",
-        "timer_slack", "default_timer_slack", "ptrace_message", "last_siginfo", "trace_flags",
+        "timer_slack", "default_timer_slack", "login", "ptrace_message", "last_siginfo", "trace_flags",
     )  # fmt: skip
 
     kernel: Kernel
@@ -269,6 +271,8 @@ class Thread:
     sched: SchedParams
     timer_slack: int
     """ns (PR_SET_TIMERSLACK)."""
+    login: tuple[int, int]
+    """User id and number of the login session (audit), both 0xFFFFFFFF before a login."""
     default_timer_slack: int
     """What PR_SET_TIMERSLACK 0 goes back to: the creator's slack."""
     pi_blocked_on: PiState | None

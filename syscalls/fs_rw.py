@@ -242,7 +242,7 @@ def _write_data(t: Thread, file: File, data: bytes) -> int | Blocking[int]:
         if file.flags & O_NONBLOCK:
             raise
         return write_blocking(t, file, data)
-    if done < len(data) and not file.flags & O_NONBLOCK:
+    if done < len(data) and not (file.flags & O_NONBLOCK or file.SHORT_WRITES):
         return _write_rest(t, file, data, done)
     return done
 

@@ -103,6 +103,8 @@ class File:
     WRITE_WCHAN = "write"
     SPLICES: ClassVar[bool] = False
     """Whether the kind can be spliced from (it has a splice_read operation)."""
+    SHORT_WRITES: ClassVar[bool] = False
+    """Whether a write that took less than all is over; else the rest waits for room."""
 
     def __init__(self, flags: int) -> None:
         self.flags = flags

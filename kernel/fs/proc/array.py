@@ -16,11 +16,14 @@ from kernel.rlimit import RLIMIT_RSS, RLIMIT_SIGPENDING
 from kernel.sched_params import SCHED_FIFO, SCHED_RR
 from kernel.signal import SIG_DFL, SIG_IGN
 from kernel.task import EXIT_DEAD, EXIT_NONE, Thread
+from kernel.user_ns import from_kgid_munged, from_kuid_munged
 
 if TYPE_CHECKING:
     from kernel.pid import Pid, PidNamespace
 
 PF_EXITING = 0x4
+PF_POSTCOREDUMP = 0x8
+PF_NOFREEZE = 0x8000
 PF_FORKNOEXEC = 0x40
 PF_RANDOMIZE = 0x400000
 PF_KTHREAD = 0x200000
@@ -52,12 +55,12 @@ def ticks(ns: int) -> int:
 def _signal_sets(t: Thread) -> tuple[int, int]:
     """Return the masks of ignored and of caught signals (collect_sigign_sigcatch)."""
     ignored = caught = 0
-    if t.exit_state == EXIT_NONE:
-        for signo, action in enumerate(t.sighand.actions):
-            if signo and action.handler == SIG_IGN:
-                ignored |= 1 << (signo - 1)
-            elif signo and action.handler != SIG_DFL:
-                caught |= 1 << (signo - 1)
+    for signo, action in enumerate(t.sighand.actions):
+        handler = action.handler
+        if handler == SIG_IGN:
+            ignored |= 1 << (signo - 1)
+        elif handler != SIG_DFL:
+            caught |= 1 << (signo - 1)
     return ignored, caught
 
 
@@ -81,7 +84,9 @@ def task_flags(t: Thread) -> int:
     """Return the PF_* bits of a task."""
     flags = PF_RANDOMIZE if t.mm is not None else 0
     if t.exiting:
-        flags |= PF_EXITING
+        flags |= PF_EXITING | PF_POSTCOREDUMP
+        if t.exit_state != EXIT_NONE:
+            flags |= PF_NOFREEZE
     elif t.mm is None:
         flags |= PF_KTHREAD
     if not t.process.did_exec:
@@ -107,6 +112,7 @@ def _stat(t: Thread, target: Target, who: Thread, whole: bool) -> bytes:
     priority = -1 - who.sched.priority if realtime else 20 + who.sched.nice
     start = process.start_time if whole else who.start_time
     esp = eip = 0
+    sleeps = state(who) != "R" and (not whole or len(process.threads) < 2)
     if permitted and mm is not None and who.exiting:
         esp, eip = who.cpu.rsp, who.cpu.rip
     show = mm is not None and permitted
@@ -118,7 +124,7 @@ def _stat(t: Thread, target: Target, who: Thread, whole: bool) -> bytes:
         (mm.start_code if permitted else 1) if mm else 0, (mm.end_code if permitted else 1) if mm else 0,
         mm.start_stack if mm and show else 0, esp, eip,
         who.pending.mask & 0x7FFFFFFF, who.blocked & 0x7FFFFFFF, ignored & 0x7FFFFFFF, caught & 0x7FFFFFFF,
-        int(permitted and state(who) != "R"), 0, 0, process.exit_signal if whole else -1, 0,
+        int(permitted and sleeps), 0, 0, process.exit_signal if whole else -1, 0,
         who.sched.priority if realtime else 0, policy, 0, 0, 0,
         mm.start_data if mm and show else 0, mm.end_data if mm and show else 0, mm.start_brk if mm and show else 0,
         mm.arg_start if mm and show else 0, mm.arg_end if mm and show else 0, mm.env_start if mm and show else 0,
@@ -142,6 +148,7 @@ def status(t: Thread, target: Target) -> bytes:
     ns = target.fs.ns
     process = who.process
     cred = who.cred
+    user_ns = t.cred.user_ns
     mm = who.mm
     ignored, caught = _signal_sets(who)
     tracer = who.parent.pid.nr_in(ns) if who.ptrace and who.parent is not None else 0
@@ -160,17 +167,17 @@ def status(t: Thread, target: Target) -> bytes:
         fd_size *= 2
     name = who.comm.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
     lines = [
-        f"Umask:\t{who.fs.umask:04o}",
+        *(() if who.exiting else (f"Umask:\t{who.fs.umask:04o}",)),
         f"State:\t{STATES[state(who)].decode()}",
         f"Tgid:\t{process.tgid_pid.nr_in(ns)}",
         "Ngid:\t0",
         f"Pid:\t{pid.nr_in(ns)}",
         f"PPid:\t{_parent_number(who, ns)}",
         f"TracerPid:\t{tracer}",
-        f"Uid:\t{cred.uid}\t{cred.euid}\t{cred.suid}\t{cred.fsuid}",
-        f"Gid:\t{cred.gid}\t{cred.egid}\t{cred.sgid}\t{cred.fsgid}",
+        "Uid:\t" + "\t".join(str(from_kuid_munged(user_ns, uid)) for uid in (cred.uid, cred.euid, cred.suid, cred.fsuid)),
+        "Gid:\t" + "\t".join(str(from_kgid_munged(user_ns, gid)) for gid in (cred.gid, cred.egid, cred.sgid, cred.fsgid)),
         f"FDSize:\t{fd_size if not who.exiting else 0}",
-        "Groups:\t" + "".join(f"{gid} " for gid in cred.groups),
+        "Groups:\t" + " ".join(str(from_kgid_munged(user_ns, gid)) for gid in cred.groups) + " ",
         "NStgid:\t" + numbers(process.tgid_pid),
         "NSpid:\t" + numbers(pid),
         "NSpgid:\t" + numbers(process.pgrp),

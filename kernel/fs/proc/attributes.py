@@ -7,17 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.cred import CAP_SYS_RESOURCE
+from kernel.cred import CAP_AUDIT_CONTROL, CAP_SYS_NICE, CAP_SYS_RESOURCE
 from kernel.errno import Errno
-from kernel.fs.proc.target import Target, may_read, task_of
+from kernel.fs.proc.sysctl import INT_MAX, INT_MIN, ULONG_MAX
+from kernel.fs.proc.target import Target, task_of
+from kernel.kstrto import kstrtoint
 from kernel.mm.address_space import DUMP_FILTER_MASK
+from kernel.mm.oom import badness
 from kernel.rlimit import RLIM_INFINITY
+from kernel.sched_params import SCHED_FIFO, SCHED_RR
+from kernel.user_ns import INVALID_ID, from_kuid, make_kuid
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
-    from kernel.task import Thread
+    from kernel.task import Process, Thread
 
 TASK_COMM_LEN = 16
+AUDIT_UNSET = 0xFFFFFFFF
 
 
 def cmdline(t: Thread, target: Target) -> bytes:
@@ -41,19 +47,6 @@ def environ(t: Thread, mm: AddressSpace) -> bytes:
 def auxv(t: Thread, mm: AddressSpace) -> bytes:
     """/proc/PID/auxv."""
     return mm.auxv
-
-
-def comm(t: Thread, target: Target) -> bytes:
-    """/proc/PID/comm."""
-    return task_of(target).comm + b"\n"
-
-
-def set_comm(t: Thread, target: Target, data: bytes) -> None:
-    """Rename a thread of the writer's own process.  EINVAL for others."""
-    who = task_of(target)
-    if who.process is not t.process:
-        raise Errno.EINVAL
-    who.comm = data[: TASK_COMM_LEN - 1].split(b"\0")[0].rstrip(b"\n")
 
 
 _LIMITS = (
@@ -84,30 +77,31 @@ def personality(t: Thread, target: Target) -> bytes:
     return b"%08x\n" % task_of(target).personality
 
 
-def wchan(t: Thread, target: Target) -> bytes:
-    """/proc/PID/wchan: what the task sleeps in, 0 if it runs or the reader may not know."""
+def cgroup(t: Thread, target: Target) -> bytes:
+    """/proc/PID/cgroup: everybody is in the root of the one hierarchy."""
+    task_of(target)
+    return b"0::/\n"
+
+
+# -- settings -----------------------------------------------------------------------------------------------------------
+def comm(t: Thread, target: Target) -> bytes:
+    """/proc/PID/comm."""
+    return task_of(target).comm + b"\n"
+
+
+def set_comm(t: Thread, target: Target, data: bytes) -> None:
+    """Rename a thread of the writer's own process, a newline included.  EINVAL for others."""
     who = task_of(target)
-    if who.block is None or not may_read(t, who):
-        return b"0"
-    return who.block.what.encode()
+    if who.process is not t.process:
+        raise Errno.EINVAL
+    who.comm = data[: TASK_COMM_LEN - 1].split(b"\0")[0]
 
 
-def syscall_line(t: Thread, target: Target) -> bytes:
-    """/proc/PID/syscall: number, arguments, stack pointer and program counter of a sleeping task."""
-    who = task_of(target)
-    if who.block is None:
-        return b"running\n"
-    sp, pc = who.cpu.rsp, who.cpu.rip
-    if who.syscall_nr < 0:
-        return b"-1 0x%x 0x%x\n" % (sp, pc)
-    arguments = " ".join(f"0x{value:x}" for value in who.syscall_args)
-    return f"{who.syscall_nr} {arguments} 0x{sp:x} 0x{pc:x}\n".encode()
-
-
-def sched_stat(t: Thread, target: Target) -> bytes:
-    """/proc/PID/schedstat: time on the CPU and waiting for it (not measured), number of slices."""
-    who = task_of(target)
-    return b"%d 0 %d\n" % (who.times.total, who.times.nvcsw + who.times.nivcsw)
+def oom_score(t: Thread, target: Target) -> bytes:
+    """/proc/PID/oom_score: how bad it would be as a victim, 0..2000."""
+    total = t.kernel.memory.total
+    points = badness(task_of(target).process, total)
+    return b"%d\n" % (0 if points is None else (1000 + points * 1000 // total) * 2 // 3)
 
 
 def oom_score_adj(t: Thread, target: Target) -> bytes:
@@ -115,36 +109,81 @@ def oom_score_adj(t: Thread, target: Target) -> bytes:
     return b"%d\n" % task_of(target).process.oom_score_adj
 
 
+def oom_adj(t: Thread, target: Target) -> bytes:
+    """/proc/PID/oom_adj: the same in the units of old, -17..15."""
+    adjustment = task_of(target).process.oom_score_adj
+    return b"%d\n" % (15 if adjustment == 1000 else int(adjustment * 17 / 1000))
+
+
 def set_oom_score_adj(t: Thread, target: Target, data: bytes) -> None:
-    """Set it, -1000..1000; making it smaller needs CAP_SYS_RESOURCE."""
-    try:
-        value = int(data)
-    except ValueError:
-        raise Errno.EINVAL from None
+    """Set it, -1000..1000; below the least value a privileged process set it needs CAP_SYS_RESOURCE.  EINVAL, EACCES."""
+    value = kstrtoint(data[:12].split(b"\0")[0].strip(), 0, INT_MIN, INT_MAX)
     if not -1000 <= value <= 1000:
         raise Errno.EINVAL
     process = task_of(target).process
+    privileged = t.cred.capable(CAP_SYS_RESOURCE)
+    if value < process.oom_score_adj_min and not privileged:
+        raise Errno.EACCES
+    _adjust(t, process, value, privileged)
+
+
+def set_oom_adj(t: Thread, target: Target, data: bytes) -> None:
+    """Set it in the units of old: making it smaller needs CAP_SYS_RESOURCE.  EINVAL, EACCES."""
+    value = kstrtoint(data[:12].split(b"\0")[0].strip(), 0, INT_MIN, INT_MAX)
+    if not -16 <= value <= 15 and value != -17:
+        raise Errno.EINVAL
+    process = task_of(target).process
+    value = 1000 if value == 15 else int(value * 1000 / 17)
     if value < process.oom_score_adj and not t.cred.capable(CAP_SYS_RESOURCE):
         raise Errno.EACCES
-    process.oom_score_adj = value
+    _adjust(t, process, value, False)
+
+
+def _adjust(t: Thread, process: Process, value: int, least: bool) -> None:
+    """Set the adjustment of a process and of those that share its memory, unless it is in vfork (__set_oom_adj)."""
+    mm = next((x.mm for x in process.threads if x.mm is not None), None)
+    sharers = [process]
+    if mm is not None and mm.users > len(process.threads) and process.rep.vfork_done is None:
+        sharers += [p for p in t.kernel.all_processes() if p is not process and any(x.mm is mm for x in p.threads)]
+    for one in sharers:
+        if one is process or one.rep.vfork_done is None:
+            one.oom_score_adj = value
+            if least:
+                one.oom_score_adj_min = value
+
+
+def loginuid(t: Thread, target: Target) -> bytes:
+    """/proc/PID/loginuid: who logged in, as the process was told; (uid_t)-1 if it never was."""
+    return b"%d" % from_kuid(t.cred.user_ns, task_of(target).login[0])
+
+
+def set_loginuid(t: Thread, target: Target, data: bytes) -> None:
+    """Set one's own (audit_set_loginuid).  EPERM for another thread's; a user id begins a session, -1 ends it."""
+    if task_of(target) is not t:
+        raise Errno.EPERM
+    uid = kstrtoint(data, 10, 0, AUDIT_UNSET)
+    kuid = INVALID_ID if uid == AUDIT_UNSET else make_kuid(t.cred.user_ns, uid)
+    if kuid == INVALID_ID and uid != AUDIT_UNSET:
+        raise Errno.EINVAL
+    if t.login[0] != INVALID_ID and not t.cred.capable(CAP_AUDIT_CONTROL):
+        raise Errno.EPERM
+    t.login = (kuid, AUDIT_UNSET if uid == AUDIT_UNSET else t.kernel.next_session())
+
+
+def sessionid(t: Thread, target: Target) -> bytes:
+    """/proc/PID/sessionid: the number of the login session, -1 without one."""
+    return b"%d" % task_of(target).login[1]
 
 
 def coredump_filter(t: Thread, target: Target) -> bytes:
-    """/proc/PID/coredump_filter: which kinds of memory a core gets (core(5))."""
+    """/proc/PID/coredump_filter: which kinds of memory would be dumped."""
     mm = task_of(target).mm
     return b"%08x\n" % mm.dump_filter if mm is not None else b""
 
 
 def set_coredump_filter(t: Thread, target: Target, data: bytes) -> None:
-    """Set it, a number in the notation of C; unknown bits are ignored (proc_coredump_filter_write)."""
-    try:
-        text = data.decode("ascii").strip()
-        octal = len(text) > 1 and text.isdigit() and text.startswith("0")
-        value = int(text, 8 if octal else 0)
-    except ValueError:
-        raise Errno.EINVAL from None
-    if not 0 <= value < 1 << 32:
-        raise Errno.ERANGE if value > 0 else Errno.EINVAL
+    """Set it.  ESRCH for a task without memory."""
+    value = kstrtoint(data, 0, 0, 0xFFFFFFFF)
     mm = task_of(target).mm
     if mm is None:
         raise Errno.ESRCH
@@ -152,23 +191,58 @@ def set_coredump_filter(t: Thread, target: Target, data: bytes) -> None:
 
 
 def timerslack(t: Thread, target: Target) -> bytes:
-    """/proc/PID/timerslack_ns."""
-    return b"%d\n" % task_of(target).timer_slack
+    """/proc/PID/timerslack_ns; that of others needs CAP_SYS_NICE."""
+    who = task_of(target)
+    if who is not t and not t.cred.ns_capable(who.cred.user_ns, CAP_SYS_NICE):
+        raise Errno.EPERM
+    return b"%d\n" % who.timer_slack
 
 
 def set_timerslack(t: Thread, target: Target, data: bytes) -> None:
-    """Set it; 0 is the default."""
-    try:
-        value = int(data)
-    except ValueError:
-        raise Errno.EINVAL from None
+    """Set it; 0 is the default, and a real-time thread has none."""
+    value = kstrtoint(data, 10, 0, ULONG_MAX)
     who = task_of(target)
-    if who is not t and not may_read(t, who):
+    if who is not t and not t.cred.ns_capable(who.cred.user_ns, CAP_SYS_NICE):
         raise Errno.EPERM
-    who.timer_slack = value or who.default_timer_slack
+    who.timer_slack = 0 if who.sched.policy in (SCHED_FIFO, SCHED_RR) else value or who.default_timer_slack
 
 
-def cgroup(t: Thread, target: Target) -> bytes:
-    """/proc/PID/cgroup: everybody is in the root of the one hierarchy."""
+def no_label(t: Thread, target: Target) -> bytes:
+    """/proc/PID/attr/*: EINVAL, no security module is there to label anything."""
     task_of(target)
-    return b"0::/\n"
+    raise Errno.EINVAL
+
+
+def set_label(t: Thread, target: Target, data: bytes) -> None:
+    """EACCES for another thread's, else EINVAL (proc_pid_attr_write)."""
+    raise Errno.EACCES if task_of(target) is not t else Errno.EINVAL
+
+
+def cpuset(t: Thread, target: Target) -> bytes:
+    """/proc/PID/cpuset: the root one."""
+    task_of(target)
+    return b"/\n"
+
+
+def projid_map(t: Thread, target: Target) -> bytes:
+    """/proc/PID/projid_map: quota is not kept, ids of projects are not mapped."""
+    task_of(target)
+    return b"%10d %10d %10d\n" % (0, 0, 0xFFFFFFFF)
+
+
+def nothing(t: Thread, target: Target) -> bytes:
+    """A file that has nothing to tell of any task."""
+    task_of(target)
+    return b""
+
+
+def ksm_merging_pages(t: Thread, target: Target) -> bytes:
+    """/proc/PID/ksm_merging_pages: equal pages are not merged."""
+    return b"0\n" if task_of(target).mm is not None else b""
+
+
+def ksm_stat(t: Thread, target: Target) -> bytes:
+    """/proc/PID/ksm_stat."""
+    if task_of(target).mm is None:
+        return b""
+    return b"ksm_rmap_items 0\nksm_zero_pages 0\nksm_merging_pages 0\nksm_process_profit 0\n"

@@ -54,6 +54,10 @@ class FdDir(TaskNode):
         """Open it."""
         return DirectoryFile(where, flags)
 
+    def size(self) -> int:
+        """The number of open descriptors (proc_fd_getattr)."""
+        return len(_descriptors(self.target))
+
     def permission(self, t: Thread, mask: int) -> None:
         """The mode, or being a thread of the same process (proc_fd_permission)."""
         task = self.target.thread()

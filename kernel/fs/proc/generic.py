@@ -25,14 +25,17 @@ Node = Callable[[FileSystem, int, "Entry", Any], "ProcInode"]
 
 class Access(NamedTuple):
     """Who may look, beyond what the mode says: needs the rights of ptrace(2) to look at the target (PTRACE_MODE_READ_FSCREDS),
-    asked for when the file is opened or else at every read; ``error`` without them."""
+    asked for when the file is opened or else at every read; ``error`` without them.  ``needs_mm``: ESRCH without memory."""
 
     at_open: bool
     error: type[Errno]
+    needs_mm: bool = False
 
 
-MM_ACCESS: Final = Access(True, Errno.EACCES)
+MM_ACCESS: Final = Access(True, Errno.EACCES, True)
 """mm_access: files about memory.  They keep showing the address space the process had when they were opened."""
+MAPS_ACCESS: Final = Access(True, Errno.EACCES)
+"""The same for files that are empty where there is no memory."""
 MAY_READ: Final = Access(False, Errno.EACCES)
 LOCK_TRACE: Final = Access(False, Errno.EPERM)
 """lock_trace: the registers and the kernel stack."""
@@ -127,6 +130,7 @@ class TextFile(PlacedFile):
     __slots__ = ("proc", "text")
 
     SPLICES = True
+    SHORT_WRITES = True
 
     def __init__(self, where: Path, flags: int, node: ProcFile) -> None:
         super().__init__(where, flags)
@@ -199,11 +203,13 @@ class ProcLink(ProcInode):
 class Tree:
     """A directory that always has the same entries: name -> (inode number, row or directory).  All mounts share it."""
 
-    __slots__ = ("entries", "mode")
+    __slots__ = ("entries", "mode", "counted")
 
-    def __init__(self, mode: int = 0o555) -> None:
+    def __init__(self, mode: int = 0o555, counted: bool = True) -> None:
+        """``counted``: whether its link count tells of its directories (in /proc/sys it does not)."""
         self.entries: dict[bytes, tuple[int, Entry | Tree]] = {}
         self.mode = S_IFDIR | mode
+        self.counted = counted
 
     def add(self, rows: Iterable[Entry], number: int) -> int:
         """Enter rows whose names are paths from here, with the directories between; inode numbers are given out from ``number``
@@ -213,7 +219,7 @@ class Tree:
             *parents, name = entry.name.split(b"/")
             for parent in parents:
                 if parent not in at.entries:
-                    at.entries[parent] = (number, Tree())
+                    at.entries[parent] = (number, Tree(counted=at.counted and parent != b"sys"))
                     number += 1
                 below = at.entries[parent][1]
                 assert isinstance(below, Tree)
@@ -235,7 +241,7 @@ class ProcDir(ProcInode):
         super().__init__(fs, ino, tree.mode)
         self.tree = tree
         self.known: dict[bytes, Dentry] = {}
-        self.nlink = 2 + sum(isinstance(what, Tree) for _, what in tree.entries.values())
+        self.nlink = 2 + sum(isinstance(what, Tree) for _, what in tree.entries.values()) if tree.counted else 1
 
     def open(self, t: Thread, where: Path, flags: int) -> File:
         """Open it."""

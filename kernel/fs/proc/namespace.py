@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kernel.errno import Errno
 from kernel.fs.inode import major, minor
 from kernel.fs.mount import (
     MS_NOATIME,
@@ -35,6 +36,14 @@ def mangle(text: bytes) -> bytes:
     return text
 
 
+def _placed(target: Target) -> Thread:
+    """Return the task if it still has a place in the file hierarchy.  ESRCH; EINVAL for a corpse (mounts_open_common)."""
+    task = task_of(target)
+    if task.exiting:
+        raise Errno.EINVAL
+    return task
+
+
 def _mount_options(mount: Mount) -> bytes:
     return b"".join(text for bit, text in _OPTIONS if mount.flags & bit)
 
@@ -54,7 +63,7 @@ def _visible(task: Thread) -> list[Mount]:
 
 def mounts(t: Thread, target: Target) -> bytes:
     """/proc/PID/mounts: source, place, type, options, 0 0."""
-    task = task_of(target)
+    task = _placed(target)
     lines = []
     for mount in _visible(task):
         mode = b"ro" if mount.read_only else b"rw"
@@ -65,7 +74,7 @@ def mounts(t: Thread, target: Target) -> bytes:
 
 def mountinfo(t: Thread, target: Target) -> bytes:
     """/proc/PID/mountinfo (proc_pid_mountinfo(5))."""
-    task = task_of(target)
+    task = _placed(target)
     lines = []
     for mount in _visible(task):
         fs = mount.fs
@@ -91,7 +100,7 @@ def mountinfo(t: Thread, target: Target) -> bytes:
 
 def mountstats(t: Thread, target: Target) -> bytes:
     """/proc/PID/mountstats: no file system here keeps statistics."""
-    task = task_of(target)
+    task = _placed(target)
     return b"".join(
         b"device %s mounted on %s with fstype %s\n" % (mangle(mount.source), mangle(mount_at(mount, task)), mount.fs.type)
         for mount in _visible(task)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kernel.errno import Errno
-from kernel.fs.file import File
+from kernel.fs.file import File, Stat
 from kernel.fs.inode import Dentry, Dirent
 from kernel.fs.proc.base import TASK_DIR, TaskDir
 from kernel.fs.proc.generic import ProcDir, Tree, link
 from kernel.fs.proc.inode import HIDEPID_INVISIBLE, HIDEPID_OFF, ProcFs, ProcOptions, parse_options
-from kernel.fs.proc.sysctl import SYSCTLS
+from kernel.fs.proc.sysctl_table import SYSCTLS
 from kernel.fs.proc.system import FILES
-from kernel.fs.proc.target import Target, number
+from kernel.fs.proc.target import Target, TaskDentry, number
 from kernel.fs.regular import DirectoryFile
 from kernel.pid import tgid_in
 
@@ -67,6 +67,12 @@ class ProcRoot(ProcDir):
         """Open it."""
         return ProcRootFile(where, flags)
 
+    def stat(self, t: Thread | None = None) -> Stat:
+        """The attributes; all processes are among the links (proc_root_getattr)."""
+        fs = self.fs
+        assert isinstance(fs, ProcFs)
+        return super().stat(t)._replace(nlink=self.nlink + sum(1 for _ in fs.kernel.all_processes()))
+
     def lookup(self, here: Dentry, name: bytes) -> Dentry:
         """Find a file or a process; the number of any thread finds its directory too (proc_pid_lookup)."""
         fs = self.fs
@@ -79,7 +85,7 @@ class ProcRoot(ProcDir):
         if pid is None or (pid.process is None and pid.thread is None):
             raise Errno.ENOENT
         target = Target(fs, pid, False)
-        return Dentry(name, here, TaskDir(fs, target.ino(0), TASK_DIR, target))
+        return TaskDentry(name, here, TaskDir(fs, target.ino(0), TASK_DIR, target))
 
     def readdir(self, here: Dentry) -> list[Dirent]:
         """List the files that stay; processes depend on who asks and are added by the open file."""

@@ -1,183 +1,218 @@
-"""/proc/sys: the sysctls programs ask for (Documentation/admin-guide/sysctl/).
+"""The kinds of files in /proc/sys: how numbers and strings are read and written (kernel/sysctl.c, fs/proc/proc_sysctl.c).
 
-A table from path to what is shown and what writing does.  Read-only here means that the value is a fact of this kernel.
+What is shown and what writing does stands in the rows of ``sysctl_table``.  The rules are proc_dointvec_minmax's and
+proc_dostring's: a write that does not begin at offset 0 changes no number (sysctl_writes_strict), a read elsewhere finds its
+end, a number may be decimal, octal or hexadecimal and must be followed by a blank.  Nobody may do more than the mode says, not
+even root (test_perm).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel import utsname
-from kernel.coredump_sysctls import CORENAME_MAX_SIZE
-from kernel.cred import CAP_LAST_CAP, CAP_SYS_ADMIN, NGROUPS_MAX
 from kernel.errno import Errno
-from kernel.fs.proc.generic import Entry, reg
-from kernel.fs.vfs import uuid4
-from kernel.pid import PID_MAX_LIMIT, ns_of
-from kernel.rlimit import NR_OPEN
+from kernel.fs.inode import S_IFREG
+from kernel.fs.proc.generic import Entry, ProcFile, TextFile
 
 if TYPE_CHECKING:
+    from kernel.fs.file import File
+    from kernel.fs.mount import Path
     from kernel.task import Thread
 
-PIDS_PER_CPU_MIN = 8
+INT_MAX = (1 << 31) - 1
+INT_MIN = -(1 << 31)
+UINT_MAX = (1 << 32) - 1
+LONG_MAX = (1 << 63) - 1
+ULONG_MAX = (1 << 64) - 1
+_BLANK = b" \t\n"
+_LONGEST = 22
+"""TMPBUFLEN: no number has more characters."""
 
 
-def _fixed(name: bytes, value: bytes | int) -> Entry:
-    text = value if isinstance(value, bytes) else b"%d" % value
+class Kind(Protocol):
+    """How a setting is shown and written."""
 
-    def show(t: Thread, _: object) -> bytes:
-        return text + b"\n"
+    numeric: bool
 
-    return reg(name, 0o444, show)
+    def show(self, t: Thread) -> bytes:
+        """Return the text with its newline."""
 
-
-def _shown(name: bytes, value: Callable[[Thread], bytes | int]) -> Entry:
-    def show(t: Thread, _: object) -> bytes:
-        now = value(t)
-        return (now if isinstance(now, bytes) else b"%d" % now) + b"\n"
-
-    return reg(name, 0o444, show)
+    def store(self, t: Thread, data: bytes, offset: int) -> int:
+        """Take ``data`` and return how many bytes were used."""
 
 
-def _number(name: bytes, get: Callable[[Thread], int], put: Callable[[Thread, int], None], low: int, high: int) -> Entry:
-    """A number that can be written between ``low`` and ``high`` (proc_dointvec_minmax).  EINVAL outside."""
+class SysctlFile(ProcFile):
+    """The node of a row; ``entry.show`` is its ``Kind``."""
 
-    def show(t: Thread, _: object) -> bytes:
-        return b"%d\n" % get(t)
+    __slots__ = ()
 
-    def store(t: Thread, _: object, data: bytes) -> None:
+    def permission(self, t: Thread, mask: int) -> None:
+        """The mode and nothing else: root is who has user id 0, and no capability helps."""
+        mode = self.mode
+        if t.cred.euid == 0:
+            mode >>= 6
+        elif t.cred.in_egroup(0):
+            mode >>= 3
+        if mask & ~mode & 7:
+            raise Errno.EACCES
+
+    def open(self, t: Thread, where: Path, flags: int) -> File:
+        """Open it."""
+        return SysctlText(where, flags, self)
+
+
+class SysctlText(TextFile):
+    """An open setting: read anew every time."""
+
+    __slots__ = ()
+
+    def pread(self, t: Thread, size: int, offset: int) -> bytes:
+        """Read; a number is only there at offset 0."""
+        kind: Kind = self.proc.entry.show
+        if offset and kind.numeric:
+            return b""
+        return kind.show(t)[offset : offset + size]
+
+    def pwrite(self, t: Thread, data: bytes, offset: int) -> int:
+        """Write; a number only at offset 0, elsewhere the text is taken and forgotten."""
+        kind: Kind = self.proc.entry.show
+        if not data or (offset and kind.numeric):
+            return len(data)
+        return kind.store(t, data, offset)
+
+    def lseek(self, t: Thread, offset: int, whence: int) -> int:
+        """Move; the end is at 0."""
+        return super().lseek(t, offset, 0 if whence == 2 else whence)
+
+
+def sysctl(name: bytes, mode: int, kind: Kind) -> Entry:
+    """A row of /proc/sys."""
+    return Entry(b"sys/" + name, S_IFREG | mode, kind, node=SysctlFile)
+
+
+class Numbers:
+    """``count`` numbers from ``get`` to ``put``, each between ``low`` and ``high``.  EINVAL for others and for what is no number;
+    those before it have been set by then."""
+
+    __slots__ = ("get", "put", "low", "high", "count")
+
+    numeric = True
+
+    def __init__(
+        self,
+        get: Callable[[Thread], int | Sequence[int]],
+        put: Callable[[Thread, Any], None] | None = None,
+        low: int = INT_MIN,
+        high: int = INT_MAX,
+        count: int = 1,
+    ) -> None:
+        self.get = get
+        self.put = put
+        self.low = low
+        self.high = high
+        self.count = count
+
+    def _values(self, t: Thread) -> list[int]:
+        values = self.get(t)
+        return [values] if isinstance(values, int) else list(values)
+
+    def show(self, t: Thread) -> bytes:
+        """Numbers with tabs between."""
+        return b"\t".join([b"%d" % value for value in self._values(t)]) + b"\n"
+
+    def store(self, t: Thread, data: bytes, offset: int) -> int:
+        """Set as many numbers as are given (do_proc_dointvec)."""
+        if self.put is None:
+            raise Errno.EPERM
+        values = self._values(t)
+        left = data
+        found = 0
         try:
-            value = int(data.split(b"\0")[0])
-        except ValueError:
-            raise Errno.EINVAL from None
-        if not low <= value <= high:
-            raise Errno.EINVAL
-        put(t, value)
-
-    return reg(name, 0o644, show, store)
-
-
-def _set_pid_max(t: Thread, value: int) -> None:
-    ns_of(t).pid_max = value
-
-
-def _set_overcommit(t: Thread, value: int) -> None:
-    t.kernel.memory.overcommit = value
+            while left and found < self.count:
+                left = left.lstrip(_BLANK) if not found else left
+                if not left and found:
+                    break
+                value, left = parse_number(left)
+                if not self.low <= value <= self.high:
+                    raise Errno.EINVAL
+                values[found] = value
+                found += 1
+                left = left.lstrip(_BLANK)
+        finally:
+            if found:
+                self.put(t, values[0] if self.count == 1 else tuple(values))
+        return len(data) - len(left)
 
 
-def _set_max_map_count(t: Thread, value: int) -> None:
-    t.kernel.memory.max_map_count = value
-
-
-def _set_mmap_min_addr(t: Thread, value: int) -> None:
-    t.kernel.memory.mmap_min_addr = value
-
-
-def _ns_last_pid(t: Thread, value: int) -> None:
-    ns_of(t).last = value
-
-
-def _set_protected_symlinks(t: Thread, value: int) -> None:
-    t.kernel.vfs.protected_symlinks = value
-
-
-def _set_protected_hardlinks(t: Thread, value: int) -> None:
-    t.kernel.vfs.protected_hardlinks = value
-
-
-def _hostname(t: Thread, _: object) -> bytes:
-    return t.nsproxy.uts.nodename + b"\n"
-
-
-def _name(data: bytes) -> bytes:
-    name = data.split(b"\n")[0].split(b"\0")[0]
-    if len(name) > utsname.NEW_UTS_LEN:
+def parse_number(text: bytes) -> tuple[int, bytes]:
+    """Parse a number at the start of ``text``; return it and what follows (proc_get_long).  EINVAL without one, or if something
+    other than a blank follows."""
+    rest = text[1:] if text[:1] == b"-" else text
+    base = 10
+    digits = b"0123456789"
+    if rest[:2] in (b"0x", b"0X") and rest[2:3] in [b"%c" % c for c in b"0123456789abcdefABCDEF"]:
+        base, digits, rest = 16, b"0123456789abcdefABCDEF", rest[2:]
+    elif rest[:1] == b"0":
+        base, digits = 8, b"01234567"
+    after = rest.lstrip(digits)
+    number = rest[: len(rest) - len(after)]
+    if not number or len(text) - len(after) >= _LONGEST or (after and after[:1] not in [b"%c" % c for c in _BLANK]):
         raise Errno.EINVAL
-    return name
+    value = int(number, base)
+    if value > ULONG_MAX:
+        raise Errno.EINVAL
+    return (-value if text[:1] == b"-" else value), after
 
 
-def _set_hostname(t: Thread, _: object, data: bytes) -> None:
-    if not t.cred.capable(CAP_SYS_ADMIN):
-        raise Errno.EPERM
-    t.nsproxy.uts.nodename = _name(data)
+class Text:
+    """A string of at most ``longest`` bytes (proc_dostring): what is written ends at a newline or NUL and is cut."""
+
+    __slots__ = ("get", "put", "longest")
+
+    numeric = False
+
+    def __init__(
+        self, get: Callable[[Thread], bytes], put: Callable[[Thread, bytes], None] | None = None, longest: int = 127
+    ) -> None:
+        self.get = get
+        self.put = put
+        self.longest = longest
+
+    def show(self, t: Thread) -> bytes:
+        """The string and a newline."""
+        return self.get(t) + b"\n"
+
+    def store(self, t: Thread, data: bytes, offset: int) -> int:
+        """Set it from ``offset`` on; beyond its end nothing happens."""
+        if self.put is None:
+            raise Errno.EPERM
+        old = self.get(t)
+        if offset <= len(old):
+            text = data.split(b"\0")[0].split(b"\n")[0]
+            self.put(t, (old[:offset] + text)[: self.longest])
+        return len(data)
 
 
-def _domainname(t: Thread, _: object) -> bytes:
-    return t.nsproxy.uts.domainname + b"\n"
+def fixed(name: bytes, value: bytes | int) -> Entry:
+    """A row that is a fact of this kernel."""
+    if isinstance(value, int):
+        return sysctl(name, 0o444, Numbers(lambda t: value))
+    return sysctl(name, 0o444, Text(lambda t: value))
 
 
-def _set_domainname(t: Thread, _: object, data: bytes) -> None:
-    if not t.cred.capable(CAP_SYS_ADMIN):
-        raise Errno.EPERM
-    t.nsproxy.uts.domainname = _name(data)
+def shown(name: bytes, value: Callable[[Thread], int]) -> Entry:
+    """A row for a number that can only be read."""
+    return sysctl(name, 0o444, Numbers(value))
 
 
-def _core_pattern(t: Thread, _: object) -> bytes:
-    return t.kernel.coredump.pattern + b"\n"
+def setting(name: bytes, default: int, low: int = INT_MIN, high: int = INT_MAX, mode: int = 0o644) -> Entry:
+    """A row for a number this kernel keeps, though nothing in it depends on it."""
 
+    def get(t: Thread) -> int:
+        return t.kernel.sysctls.get(name, default)
 
-def _set_core_pattern(t: Thread, _: object, data: bytes) -> None:
-    t.kernel.coredump.pattern = data.split(b"\n")[0].split(b"\0")[0][: CORENAME_MAX_SIZE - 1]
+    def put(t: Thread, value: int) -> None:
+        t.kernel.sysctls[name] = value
 
-
-def _set_core_pipe_limit(t: Thread, value: int) -> None:
-    t.kernel.coredump.pipe_limit = value
-
-
-def _set_core_uses_pid(t: Thread, value: int) -> None:
-    t.kernel.coredump.uses_pid = value
-
-
-def _set_suid_dumpable(t: Thread, value: int) -> None:
-    t.kernel.coredump.suid_dumpable = value
-
-
-SYSCTLS: tuple[Entry, ...] = (
-    _fixed(b"sys/kernel/ostype", utsname.SYSNAME),
-    _fixed(b"sys/kernel/osrelease", utsname.RELEASE),
-    _fixed(b"sys/kernel/version", utsname.VERSION),
-    reg(b"sys/kernel/hostname", 0o644, _hostname, _set_hostname),
-    reg(b"sys/kernel/domainname", 0o644, _domainname, _set_domainname),
-    _number(b"sys/kernel/pid_max", lambda t: ns_of(t).pid_max, _set_pid_max, PIDS_PER_CPU_MIN + 293, PID_MAX_LIMIT),
-    _number(b"sys/kernel/ns_last_pid", lambda t: ns_of(t).last, _ns_last_pid, 0, PID_MAX_LIMIT),
-    _shown(b"sys/kernel/threads-max", lambda t: t.kernel.options.max_procs),
-    _fixed(b"sys/kernel/ngroups_max", NGROUPS_MAX),
-    _fixed(b"sys/kernel/cap_last_cap", CAP_LAST_CAP),
-    _shown(b"sys/kernel/randomize_va_space", lambda t: 2 if t.kernel.options.aslr else 0),
-    _shown(b"sys/kernel/random/boot_id", lambda t: t.kernel.vfs.boot_id),
-    _shown(b"sys/kernel/random/uuid", lambda t: uuid4(t.kernel.vfs.random)),
-    _fixed(b"sys/kernel/random/entropy_avail", 256),
-    _fixed(b"sys/kernel/random/poolsize", 256),
-    reg(b"sys/kernel/core_pattern", 0o644, _core_pattern, _set_core_pattern),
-    _number(b"sys/kernel/core_pipe_limit", lambda t: t.kernel.coredump.pipe_limit, _set_core_pipe_limit, 0, (1 << 32) - 1),
-    _number(b"sys/kernel/core_uses_pid", lambda t: t.kernel.coredump.uses_pid, _set_core_uses_pid, -(1 << 31), (1 << 31) - 1),
-    _fixed(b"sys/kernel/sched_rr_timeslice_ms", 100),
-    _fixed(b"sys/kernel/overflowuid", 65534),
-    _fixed(b"sys/kernel/overflowgid", 65534),
-    _fixed(b"sys/kernel/shmmax", (1 << 64) - 1 - (1 << 24)),
-    _fixed(b"sys/kernel/shmall", (1 << 64) - 1 - (1 << 24)),
-    _fixed(b"sys/kernel/shmmni", 4096),
-    _fixed(b"sys/kernel/sem", b"32000\t1024000000\t500\t32000"),
-    _fixed(b"sys/kernel/msgmax", 8192),
-    _fixed(b"sys/kernel/msgmnb", 16384),
-    _fixed(b"sys/kernel/msgmni", 32000),
-    _number(b"sys/vm/overcommit_memory", lambda t: t.kernel.memory.overcommit, _set_overcommit, 0, 2),
-    _number(b"sys/vm/max_map_count", lambda t: t.kernel.memory.max_map_count, _set_max_map_count, 0, (1 << 31) - 1),
-    _number(b"sys/vm/mmap_min_addr", lambda t: t.kernel.memory.mmap_min_addr, _set_mmap_min_addr, 0, (1 << 63) - 1),
-    _fixed(b"sys/vm/swappiness", 60),
-    _fixed(b"sys/fs/file-max", (1 << 63) - 1),
-    _fixed(b"sys/fs/nr_open", NR_OPEN),
-    _fixed(b"sys/fs/pipe-max-size", 1048576),
-    _fixed(b"sys/fs/pipe-user-pages-soft", 16384),
-    _fixed(b"sys/fs/pipe-user-pages-hard", 0),
-    _fixed(b"sys/fs/protected_fifos", 0),
-    _number(b"sys/fs/protected_hardlinks", lambda t: t.kernel.vfs.protected_hardlinks, _set_protected_hardlinks, 0, 1),
-    _fixed(b"sys/fs/protected_regular", 0),
-    _number(b"sys/fs/protected_symlinks", lambda t: t.kernel.vfs.protected_symlinks, _set_protected_symlinks, 0, 1),
-    _number(b"sys/fs/suid_dumpable", lambda t: t.kernel.coredump.suid_dumpable, _set_suid_dumpable, 0, 2),
-    _fixed(b"sys/fs/mqueue/msg_max", 10),
-    _fixed(b"sys/fs/mqueue/msgsize_max", 8192),
-    _fixed(b"sys/fs/mqueue/queues_max", 256),
-    _fixed(b"sys/net/core/somaxconn", 4096),
-)
+    return sysctl(name, mode, Numbers(get, put, low, high))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
 from kernel.fs.file import File, Stat
-from kernel.fs.inode import FileSystem
+from kernel.fs.inode import Dentry, FileSystem
 from kernel.fs.proc.generic import Access, Entry, ProcFile, ProcInode, TextFile
 from kernel.fs.proc.inode import ProcFs
 from kernel.ptrace_access import MODE_FSCREDS, may_access
@@ -78,6 +78,8 @@ class TaskNode(ProcInode):
         super().__init__(fs, ino, entry.mode)
         self.entry = entry
         self.target = target
+        if self.is_dir:
+            self.nlink = 2
         task = target.thread()
         if task is not None:
             self.uid, self.gid = owner_of(task, entry.mode)
@@ -97,6 +99,23 @@ def refresh(node: TaskNode | TaskFile, t: Thread | None) -> None:
     node.uid, node.gid = owner_of(task, node.entry.mode)
     if t is not None and node.target.fs.shown.hidepid and not node.target.fs.may_see(t, task, 2):
         raise Errno.ENOENT
+
+
+class TaskDentry(Dentry):
+    """The name of a task's directory: gone when the task is."""
+
+    __slots__ = ()
+
+    @property
+    def unlinked(self) -> bool:
+        """Whether the task is gone."""
+        node = self.inode
+        assert isinstance(node, TaskNode)
+        return node.target.thread() is None
+
+    @unlinked.setter
+    def unlinked(self, value: bool) -> None:
+        """Nobody can remove it."""
 
 
 class GuardedDir(TaskNode):
@@ -141,6 +160,8 @@ class TaskFile(ProcFile):
         task = task_of(self.target)
         if not may_read(t, task):
             raise access.error
+        if access.needs_mm and task.mm is None:
+            raise Errno.ESRCH
         return task
 
     def open(self, t: Thread, where: Path, flags: int) -> File:

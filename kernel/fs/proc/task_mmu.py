@@ -66,6 +66,7 @@ def status_lines(mm: AddressSpace) -> str:
         ("VmHWM", max(mm.hiwater_rss, total) * 4), ("VmRSS", total * 4), ("RssAnon", anonymous * 4), ("RssFile", file * 4),
         ("RssShmem", shmem * 4), ("VmData", mm.data_vm * 4), ("VmStk", mm.stack_vm * 4), ("VmExe", min(text, mm.exec_vm * 4)),
         ("VmLib", max(mm.exec_vm * 4 - text, 0)), ("VmPTE", table_pages(mm) * 4), ("VmSwap", 0),
+        ("HugetlbPages", 0),
     )  # fmt: skip
     return "".join(f"{name}:\t{value:8d} kB\n" for name, value in fields)
 
