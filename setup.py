@@ -5,4 +5,6 @@ Without a C compiler the build goes on and the machine runs on its Python twin (
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("emu._engine", ["emu/_engine.c", "emu/_rows.c"], optional=True)])
+SOURCES = ["emu/_engine.c", "emu/_rows.c", "emu/_watch.c"]
+
+setup(ext_modules=[Extension("emu._engine", SOURCES, depends=["emu/_core.h"], optional=True)])

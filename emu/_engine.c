@@ -8,8 +8,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
-#include <stdint.h>
 #include <string.h>
+
+#include "_core.h"
 
 #ifndef _WIN32
 #include <pthread.h>
@@ -19,34 +20,6 @@
 #endif
 
 #define CHUNK 65536
-
-enum { TRAP_NONE = -1, TRAP_SYSCALL, TRAP_BUDGET, TRAP_PAGE_FAULT, TRAP_EXCEPTION, TRAP_INTERRUPTED, TRAP_INT80 };
-
-/* enum uc_x86_reg, enum uc_err, enum uc_hook_type and enum uc_x86_insn of Unicorn 2. */
-enum { R_RAX = 35, R_RCX = 38, R_RDI = 39, R_RDX = 40, R_RIP = 41, R_RSI = 43, R_CR2 = 52, R_CR3 = 53, R_R8 = 106,
-       R_R9 = 107, R_R10 = 108, R_R11 = 109, R_RFLAGS = 253 };
-enum { ERR_OK = 0, ERR_INSN_INVALID = 10, ERR_RESOURCE = 20 };
-enum { HOOK_INTR = 1, HOOK_INSN = 2, HOOK_BLOCK = 8, INS_IN = 218, INS_OUT = 500, INS_SYSCALL = 699, INS_SYSENTER = 700 };
-
-typedef struct {
-    PyObject_HEAD
-    void *uc;
-    int (*emu_start)(void *, uint64_t, uint64_t, uint64_t, size_t);
-    int (*emu_stop)(void *);
-    int (*reg_read)(void *, int, void *);
-    int (*reg_write)(void *, int, const void *);
-    int (*context_save)(void *, void *);
-    int (*context_restore)(void *, void *);
-    int (*context_reg_read)(void *, int, void *);
-    int (*context_reg_write)(void *, int, const void *);
-    size_t context_size, old_exception, error_code_at, is_int_at;
-    char *scratch;
-    long long left, blocks;
-    unsigned long long fault_address;
-    int trap, vector, error_code, sysenter, port;
-    volatile int attention;
-    PyObject *syscall;
-} Core;
 
 static void on_block(void *uc, uint64_t address, uint32_t size, Core *core)
 {
@@ -102,17 +75,14 @@ static void on_interrupt(void *uc, uint32_t vector, Core *core)
 {
     /* With TF set the engine reports a step right behind a system call: the call comes first. */
     if (core->trap != TRAP_SYSCALL) {
+        if (!core->watching || vector != 1)
+            core->debug_status = DR_STEP;
+        else if (!watch_step(core))
+            return;
         core->vector = (int)vector;
         core->trap = TRAP_EXCEPTION;
     }
     core->emu_stop(uc);
-}
-
-static uint64_t read_register(Core *core, int reg)
-{
-    uint64_t value = 0;
-    core->reg_read(core->uc, reg, &value);
-    return value;
 }
 
 /* Forget the exception just delivered (Unicorn itself never does, so that the next one would count as a double fault),
@@ -254,12 +224,10 @@ static PyObject *stopped_by_itself(int error)
     return NULL;
 }
 
-static PyObject *core_run(Core *core, PyObject *argument)
+static PyObject *run(Core *core, long long budget)
 {
-    long long budget = PyLong_AsLongLong(argument), executed = 0;
+    long long executed = 0;
     int trap;
-    if (budget == -1 && PyErr_Occurred())
-        return NULL;
     for (;;) {
         long long slice = budget - executed;
         int error;
@@ -273,6 +241,8 @@ static PyObject *core_run(Core *core, PyObject *argument)
         core->left = slice;
         core->trap = TRAP_NONE;
         core->sysenter = core->port = 0;
+        if (core->watching)
+            watch_begin(core);
         error = start_engine(core, read_register(core, R_RIP));
         executed += core->left < 0 ? slice : slice - core->left;
         core->blocks = executed;
@@ -282,11 +252,15 @@ static PyObject *core_run(Core *core, PyObject *argument)
             core->context_restore(core->uc, core->scratch);
             table = read_register(core, R_CR3);
             core->reg_write(core->uc, R_CR3, &table);
+            if (core->watching)
+                watch_disguise(core);
             core->vector = 13;
             core->error_code = 0;
             trap = TRAP_EXCEPTION;
             break;
         }
+        if (core->watching)
+            watch_disguise(core);
         if (trap == TRAP_SYSCALL) {
             if (finish_syscall(core) < 0)
                 return NULL;
@@ -316,6 +290,39 @@ static PyObject *core_run(Core *core, PyObject *argument)
     }
     core->blocks = executed;
     return PyLong_FromLong(trap);
+}
+
+static PyObject *core_run(Core *core, PyObject *argument)
+{
+    long long budget = PyLong_AsLongLong(argument);
+    if (budget == -1 && PyErr_Occurred())
+        return NULL;
+    return run(core, budget);
+}
+
+static PyObject *core_watch(Core *core, PyObject *const *arguments, Py_ssize_t count)
+{
+    long long budget;
+    int started;
+    PyObject *trap;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "watch(budget, points, branches)");
+        return NULL;
+    }
+    budget = PyLong_AsLongLong(arguments[0]);
+    if (budget == -1 && PyErr_Occurred())
+        return NULL;
+    started = watch_start(core, arguments[1], PyObject_IsTrue(arguments[2]));
+    if (started < 0)
+        return NULL;
+    if (started) {
+        core->blocks = 0;
+        core->vector = 1;
+        return PyLong_FromLong(TRAP_EXCEPTION);
+    }
+    trap = run(core, budget);
+    watch_end(core);
+    return trap;
 }
 
 static PyObject *core_interrupt(Core *core, PyObject *unused)
@@ -427,20 +434,20 @@ static int core_init(Core *core, PyObject *arguments, PyObject *keywords)
 {
     PyObject *functions;
     Py_ssize_t size, old_exception, error_code, is_int;
-    unsigned long long uc;
+    unsigned long long uc, ram, ram_size;
     char *template;
     Py_ssize_t template_size;
     if (keywords != NULL && PyDict_GET_SIZE(keywords) != 0) {
         PyErr_SetString(PyExc_TypeError, "Core takes no keyword arguments");
         return -1;
     }
-    if (!PyArg_ParseTuple(arguments, "KO!y#nnn", &uc, &PyTuple_Type, &functions, &template, &template_size,
-                          &old_exception, &error_code, &is_int))
+    if (!PyArg_ParseTuple(arguments, "KO!y#nnnKK", &uc, &PyTuple_Type, &functions, &template, &template_size,
+                          &old_exception, &error_code, &is_int, &ram, &ram_size))
         return -1;
     size = template_size;
-    if (PyTuple_GET_SIZE(functions) != 8 || old_exception < 0 || error_code < 0 || is_int < 0
+    if (PyTuple_GET_SIZE(functions) != 10 || old_exception < 0 || error_code < 0 || is_int < 0
         || old_exception + 4 > size || error_code + 4 > size || is_int + 4 > size) {
-        PyErr_SetString(PyExc_ValueError, "Core: eight functions and three offsets inside the context are needed");
+        PyErr_SetString(PyExc_ValueError, "Core: ten functions and three offsets inside the context are needed");
         return -1;
     }
     core->uc = (void *)(uintptr_t)uc;
@@ -449,8 +456,12 @@ static int core_init(Core *core, PyObject *arguments, PyObject *keywords)
         || unpack_address(functions, 4, &core->context_save) < 0
         || unpack_address(functions, 5, &core->context_restore) < 0
         || unpack_address(functions, 6, &core->context_reg_read) < 0
-        || unpack_address(functions, 7, &core->context_reg_write) < 0)
+        || unpack_address(functions, 7, &core->context_reg_write) < 0
+        || unpack_address(functions, 8, &core->watch.hook_add) < 0
+        || unpack_address(functions, 9, &core->watch.hook_del) < 0)
         return -1;
+    core->watch.ram = (const char *)(uintptr_t)ram;
+    core->watch.ram_size = ram_size;
     PyMem_Free(core->scratch);
     core->scratch = PyMem_Malloc((size_t)size);
     if (core->scratch == NULL) {
@@ -490,6 +501,7 @@ static PyObject *core_hooks(Core *core, PyObject *unused)
 
 static PyMethodDef core_methods[] = {
     {"run", (PyCFunction)core_run, METH_O, "Run at most this many basic blocks; return a trap code."},
+    {"watch", (PyCFunction)(void (*)(void))core_watch, METH_FASTCALL, "Run with hardware breakpoints; return a trap code."},
     {"interrupt", (PyCFunction)core_interrupt, METH_NOARGS, "Make run return INTERRUPTED soon."},
     {"get", (PyCFunction)core_get, METH_O, "Read a register."},
     {"set", (PyCFunction)(void (*)(void))core_set, METH_FASTCALL, "Write a register."},
@@ -506,6 +518,7 @@ static PyMemberDef core_members[] = {
     {"blocks", T_LONGLONG, offsetof(Core, blocks), READONLY, "basic blocks executed by the last run"},
     {"fault_address", T_ULONGLONG, offsetof(Core, fault_address), READONLY, "CR2 of the last page fault"},
     {"vector", T_INT, offsetof(Core, vector), READONLY, "vector of the last exception"},
+    {"debug_status", T_INT, offsetof(Core, debug_status), READONLY, "DR6 of the last debug exception of a watched run"},
     {"error_code", T_INT, offsetof(Core, error_code), READONLY, "error code of the last exception"},
     {NULL, 0, 0, 0, NULL},
 };

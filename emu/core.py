@@ -16,9 +16,10 @@ from itertools import chain, repeat
 from operator import length_hint
 from typing import Any, Protocol
 
-from kernel.hardware import Trap
+from kernel.hardware import DR_STEP, Trap
 
 from . import unicorn_abi as abi
+from .watch import WatchedRun
 
 _CHUNK = 4096
 """Blocks after which signal handlers and other threads get their turn."""
@@ -27,6 +28,7 @@ _STOPS = 8
 _SYSCALL_ARGUMENTS = (abi.REG_RAX, abi.REG_RDI, abi.REG_RSI, abi.REG_RDX, abi.REG_R10, abi.REG_R8, abi.REG_R9)
 
 Syscall = tuple[int, int, int, int, int, int, int]
+Point = tuple[int, int, int, int]
 
 
 class Core(Protocol):
@@ -52,8 +54,19 @@ class Core(Protocol):
     def error_code(self) -> int:
         """Error code of the last exception."""
 
+    @property
+    def debug_status(self) -> int:
+        """What the last debug exception of a watched run is about, in the bits of DR6."""
+
     def run(self, budget: int, /) -> int:
         """Run from the loaded RIP for at most ``budget`` blocks; return a Trap value."""
+
+    def watch(self, budget: int, points: tuple[Point, ...], branches: bool, /) -> int:
+        """Run with hardware breakpoints (see ``emu.watch``).
+
+        ``points``: at most four (bit of DR6, kind, address, length); the address of an instruction, or where data is in
+        physical memory.  ``branches``: the trap flag means taken branches, not all instructions.
+        """
 
     def interrupt(self) -> None:
         """Make ``run`` return INTERRUPTED at its next look."""
@@ -84,11 +97,12 @@ class PythonCore:
     """The run loop over ctypes."""
 
     __slots__ = ("_attention", "_calls", "_countdown", "_error_code_at", "_hooks", "_is_int_at", "_keep", "_library",
-                 "_old_exception", "_ports", "_scratch", "_sysenters", "_uc", "_value", "_value_at", "_vectors", "blocks",
-                 "error_code", "fault_address", "syscall", "vector")
+                 "_old_exception", "_ports", "_scratch", "_sysenters", "_uc", "_value", "_value_at", "_vectors", "_watch",
+                 "blocks", "debug_status", "error_code", "fault_address", "syscall", "vector")
 
-    def __init__(self, library: Any, uc: int, template: bytes, old_exception: int, error_code: int, is_int: int) -> None:
-        """Drive engine ``uc``; the offsets are those of the fields in a saved context, in bytes."""
+    def __init__(self, library: Any, uc: int, template: bytes, old_exception: int, error_code: int, is_int: int,
+                 memory: memoryview) -> None:
+        """Drive engine ``uc``; the offsets are those of the fields in a saved context, in bytes; ``memory`` is its RAM."""
         self._library = library
         self._uc = uc
         self._scratch = bytearray(template)
@@ -102,6 +116,8 @@ class PythonCore:
         self.error_code = 0
         self.fault_address = 0
         self.vector = 0
+        self.debug_status = 0
+        self._watch = WatchedRun(self, library, uc, memory)
         self.syscall: Syscall = (0, 0, 0, 0, 0, 0, 0)
         self._countdown: list[Iterator[object]] = [repeat(None)]
         """The one element is advanced at every block."""
@@ -184,6 +200,9 @@ class PythonCore:
             if executed >= budget:
                 return Trap.BUDGET.value
 
+    def watch(self, budget: int, points: tuple[Point, ...], branches: bool, /) -> int:
+        return self._watch.run(budget, points, branches)
+
     def _finish_syscall(self) -> None:
         get = self.get
         self.syscall = tuple([get(reg) for reg in _SYSCALL_ARGUMENTS])  # type: ignore[assignment]
@@ -193,6 +212,7 @@ class PythonCore:
     def _finish_exception(self, vector: int) -> int:
         software = self._settle_exception()
         self.vector = vector
+        self.debug_status = DR_STEP
         if vector == 128 and software:
             return Trap.INT80.value
         if software and vector not in (3, 4):  # every other gate is closed for CPL 3: #GP at the instruction

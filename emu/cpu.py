@@ -15,18 +15,19 @@ The guest never sees the host's time: CR4.TSD makes RDTSC fault, and it is execu
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, overload
 
-from kernel.hardware import PAGE_MASK, PTE_FRAME, CpuState, PageTables, Regs, Trap
+from kernel.hardware import DR_STEP, PAGE_MASK, PTE_FRAME, WATCH_EXECUTE, CpuState, PageTables, Regs, Trap, Watch
 
 from . import unicorn_abi as abi
-from .core import Core, Syscall
+from .core import Core, Point, Syscall
 from .engine import Engine
 from .frames import FrameAllocator
 from .paging import Tables, Tlb
 
 EFLAGS_TF = 0x100
+EFLAGS_RF = 0x1_0000
 EFLAGS_USER = 0x0005_4DD5
 """Flags a program or its debugger may change: CF PF AF ZF SF TF DF OF NT RF AC (FLAG_MASK, arch/x86/kernel/ptrace.c)."""
 _EFLAGS_FIXED = 0x202  # IF, and the bit that is always 1
@@ -34,6 +35,7 @@ _U64 = (1 << 64) - 1
 
 _RDTSC = b"\x0f\x31"
 _RDTSCP = b"\x0f\x01\xf9"
+_INT1 = b"\xf1"
 
 _REGS = (abi.REG_R15, abi.REG_R14, abi.REG_R13, abi.REG_R12, abi.REG_RBP, abi.REG_RBX, abi.REG_R11, abi.REG_R10,
          abi.REG_R9, abi.REG_R8, abi.REG_RAX, abi.REG_RCX, abi.REG_RDX, abi.REG_RSI, abi.REG_RDI, abi.REG_RIP,
@@ -260,7 +262,7 @@ class Unit(Tlb):
 class Processor:
     """The processor (see ``kernel.hardware.Cpu``)."""
 
-    __slots__ = ("_clock", "_one_engine", "_switches", "_tables", "_units", "blocks", "common", "core",
+    __slots__ = ("_clock", "_one_engine", "_switches", "_tables", "_units", "blocks", "common", "core", "debug_status",
                  "error_code", "fault_address", "floating", "frames", "general", "loaded",
                  "syscall", "vector")
 
@@ -285,6 +287,7 @@ class Processor:
         self.fault_address = 0
         self.error_code = 0
         self.vector = 0
+        self.debug_status = DR_STEP
         self.blocks = 0
 
     def new_state(self) -> RegisterFile:
@@ -307,8 +310,21 @@ class Processor:
         elif trap == 3:  # Trap.EXCEPTION
             self.vector = core.vector
             self.error_code = core.error_code
-            if core.vector in (6, 13) and self._read_time_stamp(tables):
-                return self._run_on(state, tables, budget)
+            self.debug_status = core.debug_status
+            if core.vector in (6, 13) and self._emulate(tables):
+                return self._run_on(core.run, tables, budget)
+        return trap
+
+    def run_watched(self, state: CpuState, tables: PageTables, budget: int, watch: Watch) -> int:
+        if state is not self.loaded or tables is not self._tables or tables.stale:
+            self._switch(state, tables)
+        core = self.core
+        points = _physical(watch, tables)
+        branches = watch.branches
+        trap = core.watch(budget, points, branches)
+        self._take_results(core.blocks)
+        if trap == Trap.EXCEPTION and core.vector in (6, 13) and self._emulate(tables):
+            return self._run_on(lambda rest: core.watch(rest, points, branches), tables, budget, branches)
         return trap
 
     def step(self, state: CpuState, on: bool) -> None:
@@ -374,30 +390,51 @@ class Processor:
         unit = min(others, key=lambda other: other.used)
         return unit if self._switches - unit.used > _LONG else None
 
-    def _run_on(self, state: CpuState, tables: PageTables, budget: int) -> int:
-        """Go on with the rest of the budget behind an instruction that was executed here."""
+    def _run_on(self, run: Callable[[int], int], tables: PageTables, budget: int, branches: bool = False) -> int:
+        """Go on with the rest of the budget behind an instruction that was executed here.
+
+        ``run`` runs so many blocks; ``branches``: the trap flag means branches, and that was none.
+        """
         core = self.core
         executed = self.blocks
         while True:
-            if core.get(abi.REG_RFLAGS) & EFLAGS_TF:
+            flags = core.get(abi.REG_RFLAGS)
+            if flags & EFLAGS_RF:
+                core.set(abi.REG_RFLAGS, flags & ~EFLAGS_RF)
+            if flags & EFLAGS_TF and not branches:
                 self.vector = 1
+                self.debug_status = DR_STEP
                 return Trap.EXCEPTION.value
             if executed >= budget:
                 return Trap.BUDGET.value
-            trap = core.run(budget - executed)
+            trap = run(budget - executed)
             executed += core.blocks
-            self.blocks = executed
-            self.syscall = core.syscall
-            self.fault_address = core.fault_address
-            self.error_code = core.error_code
-            self.vector = core.vector
-            if trap != Trap.EXCEPTION or core.vector not in (6, 13) or not self._read_time_stamp(tables):
+            self._take_results(executed)
+            if trap != Trap.EXCEPTION or core.vector not in (6, 13) or not self._emulate(tables):
                 return trap
 
-    def _read_time_stamp(self, tables: PageTables) -> bool:
-        """Execute RDTSC or RDTSCP, which CR4.TSD turns into faults; any other instruction is the guest's own fault."""
+    def _take_results(self, blocks: int) -> None:
         core = self.core
-        code = self._fetch(tables, core.get(abi.REG_RIP), 3)
+        self.blocks = blocks
+        self.syscall = core.syscall
+        self.fault_address = core.fault_address
+        self.error_code = core.error_code
+        self.vector = core.vector
+        self.debug_status = core.debug_status
+
+    def _emulate(self, tables: PageTables) -> bool:
+        """Execute RDTSC or RDTSCP, which CR4.TSD turns into faults; any other instruction is the guest's own fault.
+
+        INT1, which the engine does not know, becomes the debug exception it raises.
+        """
+        core = self.core
+        rip = core.get(abi.REG_RIP)
+        code = self._fetch(tables, rip, 3)
+        if code[:1] == _INT1:
+            core.set(abi.REG_RIP, rip + 1)
+            self.vector = 1
+            self.debug_status = 0
+            return False
         if code[:2] == _RDTSC:
             length = 2
         elif code == _RDTSCP:
@@ -408,7 +445,7 @@ class Processor:
         stamp = self._clock.tsc(self.blocks)
         core.set(abi.REG_RAX, stamp & 0xFFFF_FFFF)
         core.set(abi.REG_RDX, stamp >> 32 & 0xFFFF_FFFF)
-        core.set(abi.REG_RIP, core.get(abi.REG_RIP) + length)
+        core.set(abi.REG_RIP, rip + length)
         return True
 
     def _fetch(self, tables: PageTables, rip: int, length: int) -> bytes:
@@ -443,3 +480,17 @@ class Processor:
         """Free all engines; nothing of them may be used afterwards."""
         for unit in self._units:
             unit.engine.close()
+
+
+def _physical(watch: Watch, tables: PageTables) -> tuple[Point, ...]:
+    """Return the breakpoints as the run loop takes them: data by its physical address, and only what is mapped (an access
+    to anything else faults first)."""
+    points: list[Point] = []
+    for bit, kind, address, length in watch.points:
+        if kind != WATCH_EXECUTE:
+            entry = tables.lookup(address & ~PAGE_MASK)
+            if not entry:
+                continue
+            address = (entry & PTE_FRAME) + (address & PAGE_MASK)
+        points.append((bit, kind, address, length))
+    return tuple(points)

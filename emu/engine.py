@@ -134,11 +134,11 @@ class Engine:
             functions = tuple(
                 ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value or 0
                 for name in ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write", "uc_context_save",
-                             "uc_context_restore", "uc_context_reg_read", "uc_context_reg_write"))
-            self.core = _engine.Core(self._uc, functions, bytes(self.blank), *offsets)
+                             "uc_context_restore", "uc_context_reg_read", "uc_context_reg_write", "uc_hook_add", "uc_hook_del"))
+            self.core = _engine.Core(self._uc, functions, bytes(self.blank), *offsets, self.frames.address, memory & ~0xFFF)
             self.rows = _engine.Rows(self.frames.address, self.frames.counts_address, self.frames.code_address)
         else:
-            self.core = PythonCore(self._library, self._uc, bytes(self.blank), *offsets)
+            self.core = PythonCore(self._library, self._uc, bytes(self.blank), *offsets, self.frames.memory)
             self.rows = PythonRows(self.frames)
         self._install_hooks()
         self._check_traps()

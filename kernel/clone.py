@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kernel import ptrace
+from kernel import hw_breakpoint, ptrace
 from kernel.clocks import CpuTimes
 from kernel.cpu_timers import arm_cpu_limit
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE, Cred
@@ -155,6 +155,8 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.ptrace_message = 0
     t.last_siginfo = None
     t.trace_flags = 0
+    t.debug = None
+    t.debug_status = 0
     t.jobctl = 0
     t.stop_code = 0
     t.trap_frame = (0, 0, 0)
@@ -243,6 +245,10 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     child.cpu = t.cpu.copy()
     child.cpu.rax = 0
     child.syscall_nr = t.syscall_nr
+    if t.trace_flags & ptrace.TRACE_FORCED_TF:
+        child.cpu.eflags &= ~ptrace.EFLAGS_TF  # the debugger steps the parent
+    if t.debug_status or t.debug is not None:
+        hw_breakpoint.inherit(child, t)
     if args.stack:
         child.cpu.rsp = args.stack
     if flags & CLONE_SETTLS:

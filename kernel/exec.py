@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kernel import ptrace
+from kernel import hw_breakpoint, ptrace
 from kernel.cred_change import commit
 from kernel.cred_exec import exec_creds, may_dump
 from kernel.errno import Errno
@@ -168,6 +168,7 @@ def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, pa
     t.robust_list = (0, 0)
     t.clear_child_tid = 0
     t.rseq = (0, 0, 0)
+    hw_breakpoint.flush(t)
     exec_timers(process)
     if t.files.users > 1:
         shared, t.files = t.files, t.files.copy()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kernel.hw_breakpoint import set_block_step
 from kernel.signal import SIGSTOP
 from kernel.signal_pending import (
     JOBCTL_STOP_PENDING,
@@ -70,6 +71,8 @@ TRACE_STEP: Final = 4
 """PTRACE_SINGLESTEP (TIF_SINGLESTEP): a trap after each instruction, and one at the end of a system call."""
 TRACE_FORCED_TF: Final = 8
 """The trap flag is the debugger's, not the program's own (TIF_FORCED_TF): PTRACE_GETREGS does not show it."""
+TRACE_BLOCK: Final = 32
+"""PTRACE_SINGLEBLOCK, together with TRACE_STEP: a trap after each taken branch."""
 TRACE_CHANGED: Final = 16
 """The tracer has written registers since the system call was entered: number and arguments are to be read anew."""
 EFLAGS_TF: Final = 0x100
@@ -140,8 +143,10 @@ def set_trace_flags(t: Thread, flags: int) -> None:
         t.work &= ~WORK_TRACE
 
 
-def single_step(t: Thread, on: bool) -> None:
-    """Switch the debugger's single-stepping of ``t`` (user_enable_single_step, user_disable_single_step)."""
+def single_step(t: Thread, on: bool, blocks: bool = False) -> None:
+    """Switch the debugger's single-stepping of ``t``; with ``blocks`` from branch to branch (user_enable_single_step,
+    user_enable_block_step, user_disable_single_step)."""
+    set_block_step(t, blocks)
     flags = t.trace_flags
     if on:
         flags |= TRACE_STEP

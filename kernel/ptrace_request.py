@@ -68,13 +68,13 @@ def _changed_its_pid(t: Thread, target: Thread) -> bool:
 def resume(target: Thread, signo: int, flags: int) -> None:
     """PTRACE_CONT, SYSCALL, SYSEMU, SINGLESTEP: go on with signal ``signo`` (0: none).
 
-    ``flags``: TRACE_SYSCALL, TRACE_EMU, TRACE_STEP as the request says.  EIO for a number that is no signal.
+    ``flags``: TRACE_SYSCALL, TRACE_EMU, TRACE_STEP, TRACE_BLOCK as the request says.  EIO for a number that is no signal.
     """
     if not 0 <= signo <= NSIG:
         raise Errno.EIO
     kept = target.trace_flags & ~(ptrace.TRACE_SYSCALL | ptrace.TRACE_EMU)
     target.trace_flags = kept | flags & (ptrace.TRACE_SYSCALL | ptrace.TRACE_EMU)
-    ptrace.single_step(target, flags & ptrace.TRACE_STEP != 0)
+    ptrace.single_step(target, flags & ptrace.TRACE_STEP != 0, flags & ptrace.TRACE_BLOCK != 0)
     target.stop_code = signo
     target.kernel.sched.wake(target)
 

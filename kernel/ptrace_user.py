@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
 from kernel.hardware import USER_TOP, Regs
+from kernel.hw_breakpoint import get_debug_register, set_debug_register
 from kernel.ptrace import EFLAGS_TF, TRACE_CHANGED, TRACE_FORCED_TF, set_trace_flags
 
 if TYPE_CHECKING:
@@ -86,22 +87,22 @@ def peek_user(t: Thread, offset: int) -> int:
     if offset < REGS.size:
         value: int = get_regs(t)[offset >> 3]
         return value
+    if DEBUGREG_OFFSET <= offset < DEBUGREG_OFFSET + 64:
+        return get_debug_register(t, offset - DEBUGREG_OFFSET >> 3)
     return 0
 
 
 def poke_user(t: Thread, offset: int, value: int) -> None:
     """Store the 64-bit word at ``offset`` of ``struct user`` (PTRACE_POKEUSER).
 
-    EIO outside the registers or unaligned.  There are no hardware breakpoints: ENOSPC for a debug register, the answer
-    when all are taken.
+    EIO outside the registers or unaligned, and what the registers refuse.
     """
     if offset & 7 or not 0 <= offset < USER_SIZE:
         raise Errno.EIO
     if offset < REGS.size:
         set_regs(t, get_regs(t)._replace(**{_FIELDS[offset >> 3]: value}))
     elif DEBUGREG_OFFSET <= offset < DEBUGREG_OFFSET + 64:
-        if value:
-            raise Errno.ENOSPC
+        set_debug_register(t, offset - DEBUGREG_OFFSET >> 3, value)
     else:
         raise Errno.EIO
 

@@ -206,7 +206,8 @@ class Scheduler:
     def _run_slice(self, t: Thread) -> None:
         kernel = self.kernel
         cpu, clock, timers, calls = kernel.cpu, kernel.clock, kernel.timers, kernel.calls
-        run, charge, block_ns = cpu.run, clock.charge, clock.block_ns
+        run = cpu.run if t.debug is None else t.debug.runner(cpu)
+        charge, block_ns = clock.charge, clock.block_ns
         never = timers.NEVER
         budget = self.slice
         times = t.times

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel.fs.namespace import FsContext
     from kernel.futex_table import PiState
     from kernel.hardware import CpuState
+    from kernel.hw_breakpoint import DebugRegisters
     from kernel.itimer import ItimerSet
     from kernel.kernel import Kernel
     from kernel.mm.address_space import AddressSpace
@@ -187,7 +188,8 @@ class Thread:
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
         "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "mempolicy",
-        "timer_slack", "default_timer_slack", "login", "ptrace_message", "last_siginfo", "trace_flags",
+        "timer_slack", "default_timer_slack", "login", "debug", "debug_status",
+        "ptrace_message", "last_siginfo", "trace_flags",
     )  # fmt: skip
 
     kernel: Kernel
@@ -279,6 +281,10 @@ class Thread:
     """The priority-inheriting lock it waits for."""
     pi_owned: dict[PiState, None]
     """Such locks it holds and others wait for."""
+    debug: DebugRegisters | None
+    """Hardware breakpoints; None unless a debugger has set some."""
+    debug_status: int
+    """DR6 as the kernel keeps it: the reasons of the last debug exception."""
     ptracer_cred: Cred | None
     """Credentials of the tracer when it attached."""
     mempolicy: tuple[int, int] | None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel.hardware import USER_TOP
+from kernel import hw_breakpoint
+from kernel.hardware import DR_STEP, USER_TOP
 from kernel.signal import (
     BUS_ADRALN,
     FPE_FLTDIV,
@@ -24,6 +25,8 @@ from kernel.signal import (
     SIGILL,
     SIGSEGV,
     SIGTRAP,
+    TRAP_BRKPT,
+    TRAP_HWBKPT,
     TRAP_TRACE,
     SigInfo,
 )
@@ -42,7 +45,6 @@ _PF_PRESENT: Final = 1
 
 _VECTORS: Final[dict[int, tuple[int, int, bool]]] = {
     X86_TRAP_DE: (SIGFPE, FPE_INTDIV, True),
-    X86_TRAP_DB: (SIGTRAP, TRAP_TRACE, True),
     3: (SIGTRAP, SI_KERNEL, False),  # int3
     4: (SIGSEGV, SI_KERNEL, False),  # overflow: int $4
     5: (SIGSEGV, SI_KERNEL, False),  # bounds
@@ -83,6 +85,9 @@ def fpu_exception_code(vector: int, image: bytes) -> int:
 def exception(t: Thread, vector: int, error_code: int = 0) -> None:
     """Give ``t`` the signal for an exception it raised; ``error_code`` is what the processor pushed, 0 for most."""
     t.trap_frame = (vector, error_code if vector in _WITH_ERROR_CODE else 0, t.trap_frame[2])
+    if vector == X86_TRAP_DB:
+        _debug(t, t.kernel.cpu.debug_status)
+        return
     if vector in (X86_TRAP_MF, X86_TRAP_XF):
         code = fpu_exception_code(vector, t.cpu.fpregs())
         if code:  # else spurious: run on
@@ -90,6 +95,13 @@ def exception(t: Thread, vector: int, error_code: int = 0) -> None:
         return
     signo, code, at_rip = _VECTORS.get(vector, (SIGSEGV, SI_KERNEL, False))
     force_signal(t, SigInfo(signo, code=code, addr=t.cpu.rip if at_rip else 0))
+
+
+def _debug(t: Thread, status: int) -> None:
+    """A step, a hardware breakpoint or INT1; ``status`` says which, in the bits of DR6 (exc_debug_user)."""
+    hw_breakpoint.hit(t, status)
+    code = TRAP_TRACE if status & DR_STEP else TRAP_HWBKPT if status else TRAP_BRKPT
+    force_signal(t, SigInfo(SIGTRAP, code=code, addr=t.cpu.rip))
 
 
 def force_fault(t: Thread, failure: FaultSignal, error_code: int) -> None:

@@ -10,7 +10,7 @@ from kernel import ptrace_request as request
 from kernel.errno import Errno
 from kernel.hardware import Regs
 from kernel.pid import ns_of
-from kernel.ptrace import TRACE_EMU, TRACE_STEP, TRACE_SYSCALL
+from kernel.ptrace import TRACE_BLOCK, TRACE_EMU, TRACE_STEP, TRACE_SYSCALL
 from kernel.ptrace_attach import attach, detach, traceme
 from kernel.ptrace_user import (
     FPREGS_SIZE,
@@ -51,6 +51,7 @@ PTRACE_SYSCALL: Final = 24
 PTRACE_ARCH_PRCTL: Final = 30
 PTRACE_SYSEMU: Final = 31
 PTRACE_SYSEMU_SINGLESTEP: Final = 32
+PTRACE_SINGLEBLOCK: Final = 33
 PTRACE_SETOPTIONS: Final = 0x4200
 PTRACE_GETEVENTMSG: Final = 0x4201
 PTRACE_GETSIGINFO: Final = 0x4202
@@ -74,6 +75,7 @@ _RESUME: Final = {
     PTRACE_SYSCALL: TRACE_SYSCALL,
     PTRACE_SYSEMU: TRACE_EMU,
     PTRACE_SINGLESTEP: TRACE_STEP,
+    PTRACE_SINGLEBLOCK: TRACE_STEP | TRACE_BLOCK,
     PTRACE_SYSEMU_SINGLESTEP: TRACE_EMU | TRACE_STEP,
 }
 """Request -> how the tracee goes on."""
