@@ -275,7 +275,7 @@ class Scheduler:
                     force_fault(t, failure, cpu.error_code)
             elif trap == Trap.EXCEPTION:
                 t.syscall_nr = -1
-                exception(t, cpu.vector, cpu.error_code)
+                exception(t, cpu.vector, cpu.error_code, cpu.debug_status)
             elif trap == Trap.INT80:
                 t.syscall_nr = -1
                 state.rax = _MASK + 1 - Errno.ENOSYS.number

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel import hw_breakpoint
 from kernel.hardware import DR_STEP, USER_TOP
+from kernel.hw_breakpoint import EFLAGS_RF
 from kernel.signal import (
     BUS_ADRALN,
     FPE_FLTDIV,
@@ -56,6 +57,9 @@ _VECTORS: Final[dict[int, tuple[int, int, bool]]] = {
     17: (SIGBUS, BUS_ADRALN, False),  # alignment check
 }
 """vector -> (signal, si_code, si_addr is RIP)."""
+_TRAPS: Final = frozenset((3, 4))
+"""Exceptions behind the instruction.  The others are faults: the processor saves the resume flag with them, so that the
+instruction is not stopped at a second time by a breakpoint on it."""
 _WITH_ERROR_CODE: Final = frozenset((8, 10, 11, 12, 13, 14, 17))
 
 
@@ -82,12 +86,15 @@ def fpu_exception_code(vector: int, image: bytes) -> int:
     return FPE_FLTRES if errors & 0x20 else 0
 
 
-def exception(t: Thread, vector: int, error_code: int = 0) -> None:
-    """Give ``t`` the signal for an exception it raised; ``error_code`` is what the processor pushed, 0 for most."""
+def exception(t: Thread, vector: int, error_code: int = 0, status: int = DR_STEP) -> None:
+    """Give ``t`` the signal for an exception it raised; ``error_code`` is what the processor pushed, 0 for most, and
+    ``status`` what it left in DR6 if it is a debug exception."""
     t.trap_frame = (vector, error_code if vector in _WITH_ERROR_CODE else 0, t.trap_frame[2])
     if vector == X86_TRAP_DB:
-        _debug(t, t.kernel.cpu.debug_status)
+        _debug(t, status)
         return
+    if vector not in _TRAPS:
+        t.cpu.eflags |= EFLAGS_RF
     if vector in (X86_TRAP_MF, X86_TRAP_XF):
         code = fpu_exception_code(vector, t.cpu.fpregs())
         if code:  # else spurious: run on
@@ -109,4 +116,5 @@ def force_fault(t: Thread, failure: FaultSignal, error_code: int) -> None:
     if failure.address >= USER_TOP:
         error_code |= _PF_PRESENT  # set_signal_archinfo: do not tell what the kernel maps
     t.trap_frame = (X86_TRAP_PF, error_code, failure.address)
+    t.cpu.eflags |= EFLAGS_RF
     force_signal(t, SigInfo(failure.signo, code=failure.code, addr=failure.address))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from emu_world import CODE, DATA, World, code
 
 from emu.cpu import RegisterFile
 from emu.engine import ACCELERATED
 from emu.paging import Tables
-from emu_world import CODE, DATA, World, code
 from kernel.hardware import DR_STEP, WATCH_ACCESS, WATCH_EXECUTE, WATCH_WRITE, Trap, Watch, Watchpoint
 
 RF = 0x10000
@@ -81,7 +81,7 @@ def test_instructions(world: World) -> None:
 
 
 def test_steps_and_hits_together(world: World) -> None:
-    state, tables = thread = world.space(code(SUM))
+    state, _ = thread = world.space(code(SUM))
     world.cpu.step(state, True)
     seen = [run(world, thread, write(DATA + 4)) for _ in range(8)]
     assert [where for _, where, _ in seen] == [5, 7, 10, 13, 16, 17, 18, 20]
@@ -96,7 +96,7 @@ def test_a_program_that_sets_its_own_trap_flag(world: World) -> None:
 
 
 def test_string_instructions_stop_after_an_iteration(world: World) -> None:
-    state, tables = thread = world.space(code("b9 04 00 00 00 bf 00 00 60 00 f3 aa 0f 05"))
+    state, _ = thread = world.space(code("b9 04 00 00 00 bf 00 00 60 00 f3 aa 0f 05"))
     assert run(world, thread, write(DATA + 1, 2)) == (Trap.EXCEPTION, 10, 1)
     assert (state.rcx, state.eflags & RF) == (2, RF)
     assert run(world, thread, write(DATA + 1, 2)) == (Trap.EXCEPTION, 10, 1)
@@ -105,7 +105,7 @@ def test_string_instructions_stop_after_an_iteration(world: World) -> None:
 
 def test_an_instruction_that_faults_has_hit_nothing(world: World) -> None:
     # push [DATA + 0x1ff8] reads the watched word, then faults on the stack
-    state, tables = thread = world.space(code("ff 34 25 f8 1f 60 00 0f 05"))
+    state, _ = thread = world.space(code("ff 34 25 f8 1f 60 00 0f 05"))
     state.rsp = 0x7000_0000
     assert run(world, thread, Watchpoint(1, WATCH_ACCESS, DATA + 0x1FF8, 8))[0] == Trap.PAGE_FAULT
     state.rsp = DATA + 0x1000
@@ -113,7 +113,7 @@ def test_an_instruction_that_faults_has_hit_nothing(world: World) -> None:
 
 
 def test_branch_steps(world: World) -> None:
-    state, tables = thread = world.space(code("""
+    state, _ = thread = world.space(code("""
         31 c0                   ; 0: xor eax, eax
         75 02                   ; 2: jnz 6: not taken
         eb 01                   ; 4: jmp 7
@@ -145,7 +145,7 @@ def test_plain_translations_stay_fast_and_watched_ones_watchful(world: World) ->
 
 
 def test_budget_and_time_stamps(world: World) -> None:
-    state, tables = thread = world.space(code("0f 31 90 f1 0f 31 eb f9"))  # rdtsc; nop; int1; rdtsc; jmp -7
+    state, _ = thread = world.space(code("0f 31 90 f1 0f 31 eb f9"))  # rdtsc; nop; int1; rdtsc; jmp -7
     assert run(world, thread, write(DATA)) == (Trap.EXCEPTION, 4, 0)  # INT1: no bit
     assert (world.cpu.vector, world.cpu.debug_status) == (1, 0)
     state.rip = CODE + 4
