@@ -115,6 +115,7 @@ class LineDiscipline(Output):
                 self.push = False
             self.erasing = self.lnext = False
         self._compile()
+        self.driver.settings_changed(old, new)
         if not new.iflag & IXON and old.iflag & IXON and not self.tco_stopped:
             self.start()
             self.process_echoes()
@@ -231,7 +232,7 @@ class LineDiscipline(Output):
                 self.process_echoes()
                 return
             if c == cc[VSTOP]:
-                self.stopped = True
+                self.stop()
                 return
         if lflag & ISIG:
             for index, signo in ((VINTR, SIGINT), (VQUIT, SIGQUIT), (VSUSP, SIGTSTP)):
@@ -460,5 +461,6 @@ class LineDiscipline(Output):
         self.buffer.clear()
         self.ends.clear()
         self.push = self.lnext = self.erasing = False
+        self.driver.input_flushed()
         if full:
             self.driver.unthrottle()

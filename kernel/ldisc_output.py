@@ -8,7 +8,6 @@ echo of what came with it in the same chunk.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from kernel.termios import (
     ECHO,
@@ -34,23 +33,37 @@ START, MOVE_BACK, SET_CANON_COL, ERASE_TAB = 0xFF, 0x80, 0x81, 0x82
 BS, TAB, NL, CR = 8, 9, 10, 13
 
 
-class TtyDriver(Protocol):
-    """What carries a terminal's bytes to the outside."""
+class TtyDriver:
+    """What carries a terminal's bytes to the outside, and may want to know what happens to the terminal."""
+
+    __slots__ = ()
 
     def room(self) -> int:
         """Return how many bytes ``write`` takes now."""
+        raise NotImplementedError
 
     def write(self, data: bytes) -> int:
         """Send bytes out; return how many were taken (up to ``room``)."""
+        raise NotImplementedError
 
     def queued(self) -> int:
         """Return how many bytes were taken but are not out yet."""
+        return 0
 
     def discard(self) -> None:
         """Forget what was taken but is not out yet."""
 
     def unthrottle(self) -> None:
         """There is room for input again."""
+
+    def flow(self, stopped: bool) -> None:
+        """Output was stopped or started (tty_operations.stop, .start)."""
+
+    def input_flushed(self) -> None:
+        """Input was thrown away."""
+
+    def settings_changed(self, old: Termios, new: Termios) -> None:
+        """The terminal has other settings."""
 
 
 def is_control(c: int) -> bool:
@@ -176,10 +189,17 @@ class Output:
         """Return how many bytes may go out now: none while output is stopped."""
         return 0 if self.stopped else self.driver.room()
 
+    def stop(self) -> None:
+        """Stop output (stop_tty)."""
+        if not self.stopped:
+            self.stopped = True
+            self.driver.flow(True)
+
     def start(self) -> None:
         """Let output go on (start_tty)."""
         if self.stopped and not self.tco_stopped:
             self.stopped = False
+            self.driver.flow(False)
             self.writable()
 
     def _output(self, c: int) -> bytes:

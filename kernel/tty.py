@@ -9,8 +9,10 @@ up and the session has no terminal any more.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.fs.file import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from kernel.jobctl import is_orphaned_pgrp
@@ -33,12 +35,12 @@ _WRITABLE = POLLOUT | POLLWRNORM
 class Tty:
     """A terminal.  ``session`` and ``foreground`` are Pids or None; ``winsize`` is (rows, columns, x and y pixels).
 
-    ``rdev``: device number.  ``hung_up``: nothing is behind it any more.
+    ``rdev``: device number.  ``hung_up``: nothing is behind it any more.  ``opens``: how many open files it has.
     """
 
     __slots__ = (
         "name", "rdev", "ldisc", "driver", "session", "foreground", "winsize", "read_wait", "write_wait", "hung_up",
-        "exclusive",
+        "exclusive", "opens", "on_last_close",
     )  # fmt: skip
 
     def __init__(self, name: bytes, rdev: int, driver: TtyDriver, termios: Termios | None = None) -> None:
@@ -52,6 +54,8 @@ class Tty:
         self.write_wait = WaitQueue()
         self.hung_up = False
         self.exclusive = False
+        self.opens = 0
+        self.on_last_close: Callable[[], None] | None = None
         self.ldisc = LineDiscipline(
             termios if termios is not None else Termios(), driver, self.signal, self._readable, self._writable
         )
@@ -61,6 +65,25 @@ class Tty:
 
     def _writable(self) -> None:
         self.write_wait.wake_all(_WRITABLE)
+
+    def opened(self) -> None:
+        """It has one more open file."""
+        self.opens += 1
+
+    def closed(self) -> None:
+        """It has one open file less."""
+        self.opens -= 1
+        if not self.opens and self.on_last_close is not None:
+            self.on_last_close()
+
+    def may_open(self, t: Thread) -> None:
+        """EBUSY while somebody has it to themselves (TIOCEXCL), for all but the administrator."""
+        if self.exclusive and self.opens and not t.cred.capable(CAP_SYS_ADMIN):
+            raise Errno.EBUSY
+
+    def typist(self, t: Thread, reading: bool) -> str:
+        """Say who could give it input, or take its output, for the report of a deadlock."""
+        return "keys on the terminal"
 
     # -- from the device ------------------------------------------------------------------------------------------
     def receive(self, data: bytes) -> int:
@@ -79,7 +102,10 @@ class Tty:
             self.signal(SIGWINCH)
 
     def hang_up(self) -> None:
-        """The line is gone (__tty_hangup): the session loses it, its leader and foreground group get SIGHUP."""
+        """The line is gone (__tty_hangup): the session loses it and its leader gets SIGHUP.
+
+        The group in the foreground gets it when the leader exits (``disassociate_ctty``).
+        """
         self.hung_up = True
         session, foreground = self.session, self.foreground
         if session is not None:
@@ -90,8 +116,6 @@ class Tty:
                     send_sig(process, SIGHUP)
                     send_sig(process, SIGCONT)
                     process.tty_old_pgrp = foreground
-        if foreground is not None:
-            kill_pgrp(foreground, SIGHUP)
         self.session = self.foreground = None
         self.read_wait.wake_all()
         self.write_wait.wake_all()

@@ -11,7 +11,7 @@ from kernel.errno import Errno
 from kernel.pid import ns_of
 from kernel.signal import SIGTTOU
 from kernel.termios import TERMIO_SIZE, TERMIOS2_SIZE, TERMIOS_SIZE, VSTART, VSTOP
-from kernel.tty import Tty, disassociate_ctty
+from kernel.tty import disassociate_ctty
 
 if TYPE_CHECKING:
     from kernel.fs.ttyfile import TtyFile
@@ -59,7 +59,8 @@ _SETTERS: Final = {
 
 def _set(t: Thread, file: TtyFile, command: int, address: int) -> None:
     tty = file.tty
-    tty.check_change(t, SIGTTOU)
+    if not file.is_master:
+        tty.check_change(t, SIGTTOU)
     size, flush = _SETTERS[command]
     new = tty.ldisc.termios.changed(t.mm.read(address, size))  # type: ignore[union-attr]
     if flush:
@@ -101,13 +102,14 @@ def _give_up(t: Thread, file: TtyFile, command: int, argument: int) -> None:
     process.tty = None
 
 
-def _own(t: Thread, tty: Tty) -> None:
-    if t.process.tty is not tty:
+def _own(t: Thread, file: TtyFile) -> None:
+    """ENOTTY if it is not the caller's controlling terminal; the master of a pty may ask all the same."""
+    if t.process.tty is not file.tty and not file.is_master:
         raise Errno.ENOTTY
 
 
 def _get_pgrp(t: Thread, file: TtyFile, command: int, address: int) -> None:
-    _own(t, file.tty)
+    _own(t, file)
     foreground = file.tty.foreground
     _put_int(t, address, foreground.nr_in(ns_of(t)) if foreground is not None else 0)
 
@@ -135,7 +137,7 @@ def _set_pgrp(t: Thread, file: TtyFile, command: int, address: int) -> None:
 
 
 def _get_sid(t: Thread, file: TtyFile, command: int, address: int) -> None:
-    _own(t, file.tty)
+    _own(t, file)
     if file.tty.session is None:
         raise Errno.ENOTTY
     _put_int(t, address, file.tty.session.nr_in(ns_of(t)))
@@ -154,7 +156,8 @@ def _flow(t: Thread, file: TtyFile, command: int, argument: int) -> None:
     tty.check_change(t, SIGTTOU)
     ldisc = tty.ldisc
     if argument == TCOOFF:
-        ldisc.stopped = ldisc.tco_stopped = True
+        ldisc.stop()
+        ldisc.tco_stopped = True
     elif argument == TCOON:
         if ldisc.tco_stopped:
             ldisc.tco_stopped = False
@@ -211,7 +214,7 @@ def _set_line(t: Thread, file: TtyFile, command: int, address: int) -> None:
 
 
 def _get_dev(t: Thread, file: TtyFile, command: int, address: int) -> None:
-    _put_int(t, address, file.tty.rdev)
+    _put_int(t, address, file.stat(t).rdev if file.is_master else file.tty.rdev)
 
 
 _COMMANDS: Final[dict[int, Callable[[Thread, TtyFile, int, int], None]]] = {

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from kernel import termios as tio
 from kernel.ldisc import LineDiscipline
+from kernel.ldisc_output import TtyDriver
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the oracle is Linux's own N_TTY")
 
@@ -30,7 +31,7 @@ LFLAGS = (
 TCGETS, TCSETS = 0x5401, 0x5402
 
 
-class Device:
+class Device(TtyDriver):
     """A driver that keeps what comes out."""
 
     def __init__(self) -> None:
@@ -43,14 +44,8 @@ class Device:
         self.out += data
         return len(data)
 
-    def queued(self) -> int:
-        return 0
-
     def discard(self) -> None:
         self.out.clear()
-
-    def unthrottle(self) -> None:
-        pass
 
 
 class Ours:

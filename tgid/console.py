@@ -24,8 +24,8 @@ from kernel.fs.fdtable import FdTable
 from kernel.fs.file import O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY, POLLIN, POLLRDNORM, File
 from kernel.fs.inode import S_IFCHR, makedev
 from kernel.fs.open import check_how, open_file
-from kernel.fs.ttyfile import TtyFile, open_controlling
-from kernel.signal import SIG_DFL, SIG_IGN, SIGINT, SIGQUIT, SIGTSTP, SIGWINCH
+from kernel.fs.ttyfile import TtyFile
+from kernel.signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGWINCH
 from kernel.signal_send import kill_pgrp
 from kernel.termios import VINTR
 from kernel.tty import Tty
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 AT_FDCWD = -100
 CONSOLE_NAME = b"/dev/console"
 CONSOLE_DEV = makedev(5, 1)
-TTY_DEV = makedev(5, 0)
 
 LOOK_INTERVAL = 0.005
 """Seconds between looks at the host while tasks run."""
@@ -298,7 +297,10 @@ class HostConsole(Console):
         except OSError:
             data = b""
         if not data:
+            foreground = tty.foreground
             tty.hang_up()
+            if foreground is not None:  # as a shell does that loses its terminal
+                kill_pgrp(foreground, SIGHUP)
             return True
         settings = tty.ldisc.termios
         intr = settings.cc[VINTR]
@@ -358,10 +360,6 @@ def register_drivers(t: Thread, console: Tty | None) -> None:
     """Connect /dev/tty and, if there is one, /dev/console of the tree ``t`` sees."""
     drivers = t.fs.root.dentry.inode.fs.vfs.drivers
 
-    def controlling(t: Thread, where: Path, inode: Inode, flags: int) -> File:
-        return open_controlling(t, flags, where)
-
-    drivers[S_IFCHR, TTY_DEV] = controlling
     if console is not None:
 
         def system_console(t: Thread, where: Path, inode: Inode, flags: int) -> File:

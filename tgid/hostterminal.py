@@ -9,10 +9,11 @@ import struct
 import sys
 from typing import Any
 
+from kernel.ldisc_output import TtyDriver
 from kernel.termios import IUTF8, Termios
 
 
-class HostTerminal:
+class HostTerminal(TtyDriver):
     """The terminal of the host as the device below the guest's (``TtyDriver``); raw while it is ``taken``.
 
     ``input``: what was read from the host and does not fit into the guest's line discipline yet.
@@ -38,15 +39,6 @@ class HostTerminal:
             except OSError:
                 break  # the terminal is gone; reading will tell
         return len(data)
-
-    def queued(self) -> int:
-        return 0
-
-    def discard(self) -> None:
-        pass
-
-    def unthrottle(self) -> None:
-        pass
 
     # -- the host's side ------------------------------------------------------------------------------------------
     def settings(self) -> Termios:

@@ -130,6 +130,7 @@ NODES: tuple[tuple[bytes, int, int, int, type[PlacedFile] | None], ...] = (
     (b"random", MEM_MAJOR, 8, 0o666, RandomFile),
     (b"urandom", MEM_MAJOR, 9, 0o666, RandomFile),
     (b"tty", TTY_AUX_MAJOR, 0, 0o666, None),
+    (b"ptmx", TTY_AUX_MAJOR, 2, 0o666, None),
     (b"console", TTY_AUX_MAJOR, 1, 0o600, None),
 )
 """Name, major, minor, mode and file of each node; None where another module has the driver."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
+from kernel.fs.devpts import mount_devpts
 from kernel.fs.inode import FileSystem
 from kernel.fs.mount import (
     MOUNT_FLAGS,
@@ -104,6 +105,7 @@ TYPES: dict[bytes, Callable[[Thread, bytes], FileSystem]] = {
     b"proc": _mount_proc,
     b"devtmpfs": _mount_devtmpfs,
     b"sysfs": _mount_sysfs,
+    b"devpts": mount_devpts,
 }
 
 

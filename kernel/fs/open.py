@@ -225,6 +225,11 @@ def _finish(t: Thread, where: Path, inode: Inode, flags: int) -> File | Blocking
         except BaseException:
             inode.writers -= 1
             raise
+    if flags & O_NOCTTY and inode.mode & S_IFMT == S_IFCHR:
+        # Terminals want to know, and nobody is told later.
+        file = inode.open(t, where, kept | O_NOCTTY)
+        plain(file).flags &= ~O_NOCTTY
+        return file
     return inode.open(t, where, kept)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.errno import Errno
 from kernel.fs.devfs import make_devfs, register_drivers
+from kernel.fs.devpts import DevPts
+from kernel.fs.devpts import register_drivers as register_terminals
 from kernel.fs.hostfs import HostFs
 from kernel.fs.hosttree import HostTree
 from kernel.fs.inode import S_IFDIR, S_IFREG, Dentry, FileSystem
@@ -25,6 +27,7 @@ from kernel.fs.proc.root import make_procfs
 from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs, TmpSymlink
 from kernel.fs.vfs import Vfs
 from kernel.ns import MNT_NS_INUM
+from kernel.user_ns import INIT_USER_NS
 
 if TYPE_CHECKING:
     from kernel.kernel import Kernel
@@ -45,6 +48,7 @@ def make_root(vfs: Vfs, host_root: str) -> MountNamespace:
     Raises OSError if ``host_root`` cannot be opened.
     """
     register_drivers(vfs)
+    register_terminals(vfs)
     memory = vfs.pool.limit << 12
     tree = HostTree(host_root)
     vfs.trees.append(tree)
@@ -59,6 +63,9 @@ def make_root(vfs: Vfs, host_root: str) -> MountNamespace:
     vfs.devtmpfs.mounts += 1  # it stays, mounted or not
     mount_at(vfs, namespace, b"/dev", vfs.devtmpfs, MS_NOSUID | MS_RELATIME, b"devtmpfs")
     mount_at(vfs, namespace, b"/dev/shm", TmpFs(vfs, memory // 2), MS_NOSUID | MS_NODEV | MS_RELATIME, b"tmpfs")
+    devpts = DevPts(vfs)
+    devpts.take_options(INIT_USER_NS, b"gid=5,mode=620,ptmxmode=000")
+    mount_at(vfs, namespace, b"/dev/pts", devpts, MS_NOSUID | MS_NOEXEC | MS_RELATIME, b"devpts")
     # The host's sysfs describes the host, and there is none of our own: an empty directory is the honest answer.
     sysfs = TmpFs(vfs, 0, 0o555, type_=b"sysfs")
     sysfs.read_only = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat as stat_bits
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from kernel.errno import Errno
 from kernel.fs.file import (
@@ -19,6 +19,7 @@ from kernel.fs.file import (
     File,
     Stat,
 )
+from kernel.fs.path import d_path
 from kernel.signal import SIGTTIN, SIGTTOU
 from kernel.termios import TOSTOP, VMIN, VTIME
 from kernel.tty import Tty
@@ -45,6 +46,8 @@ class TtyFile(File):
     __slots__ = ("tty", "place")
 
     SPLICES = True
+    is_master: ClassVar[bool] = False
+    """Whether it is the other end of the terminal, that of the terminal emulator."""
 
     READ_WCHAN = "n_tty_read"
     WRITE_WCHAN = "n_tty_write"
@@ -53,6 +56,10 @@ class TtyFile(File):
         super().__init__(flags)
         self.tty = tty
         self.place = place
+        tty.opened()
+
+    def release(self) -> None:
+        self.tty.closed()
 
     # -- reading --------------------------------------------------------------------------------------------------
     def _enough(self, size: int) -> int:
@@ -113,7 +120,7 @@ class TtyFile(File):
                     raise Errno.EAGAIN
             if limit is not None and limit <= now:
                 return data
-            reason = yield Block("n_tty_read", tty.read_wait, deadline=limit, who=lambda: "keys on the terminal")
+            reason = yield Block("n_tty_read", tty.read_wait, deadline=limit, who=lambda: self.wakers(t, True))
             if reason is Wakeup.SIGNAL:
                 if data:
                     return data
@@ -168,10 +175,14 @@ class TtyFile(File):
     def stat(self, t: Thread) -> Stat:
         if self.place is not None:
             return self.place.dentry.inode.stat(t)
+        # A terminal that is nowhere in the tree.
         return Stat(DEVPTS_DEV, 3, stat_bits.S_IFCHR | 0o620, 1, 0, 5, self.tty.rdev, 0, 1024, 0, 0, 0, 0, 0)
 
     def path(self, t: Thread) -> bytes:
-        return self.tty.name
+        return d_path(self.place, t.fs.root) if self.place is not None else self.tty.name
+
+    def wakers(self, t: Thread, reading: bool) -> str:
+        return self.tty.typist(t, reading)
 
 
 def open_controlling(t: Thread, flags: int, place: Path | None) -> TtyFile:
@@ -179,4 +190,5 @@ def open_controlling(t: Thread, flags: int, place: Path | None) -> TtyFile:
     tty = t.process.tty
     if tty is None:
         raise Errno.ENXIO
+    tty.may_open(t)
     return TtyFile(tty, flags, place)
