@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kernel import hw_breakpoint, ptrace
+from kernel import hw_breakpoint, ptrace, seccomp
 from kernel.clocks import CpuTimes
 from kernel.cpu_timers import arm_cpu_limit
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE, Cred
@@ -168,6 +168,8 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.syscall_nr = -1
     t.syscall_args = ()
     t.restart = None
+    t.seccomp = None
+    t.calls = kernel.calls
     t.times = CpuTimes()
     t.pi_blocked_on = None
     t.pi_owned = {}
@@ -286,6 +288,7 @@ def _link(t: Thread, child: Thread, args: CloneArgs, limits: Rlimits, traced: bo
     child.parent = child.real_parent
     child.pid.thread = child
     kernel.charge_task(child)
+    seccomp.inherit(child, t)
     if flags & CLONE_THREAD:
         process = parent_process
         child.process = process

@@ -430,6 +430,8 @@ def do_exit(t: Thread, code: int) -> Blocking[int]:
     watch = kernel.watch
     if watch is not None:
         watch.exited(t, process_status(process, t) if process.group_exit else code)
+    if t.seccomp is not None and t.seccomp.filter is not None:
+        t.seccomp.filter.put()
     exit_mm(t)
     t.files.put(t)
     t.fs.put()

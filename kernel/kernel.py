@@ -17,6 +17,7 @@ from kernel.futex_table import FutexTable
 from kernel.mm.memory import Memory
 from kernel.ns import PID_NS_INUM
 from kernel.pid import PidNamespace
+from kernel.seccomp_filter import DEFAULT_LOGGED
 from kernel.semantics import Semantics
 from kernel.timekeeping import Timekeeping
 from kernel.timers import TimerQueue
@@ -103,7 +104,7 @@ class Kernel:
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
         "_told", "sysctls", "_sessions", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "ucounts",
-        "unix_inodes", "coredump",
+        "unix_inodes", "coredump", "seccomp_logged",
     )  # fmt: skip
 
     sched: Scheduler
@@ -112,7 +113,7 @@ class Kernel:
     loader: ProgramLoader
     console: Console
     calls: list[Callable[..., Any]]
-    """System-call table: 512 callables ``(t, a1..a6)``, unknown ones included."""
+    """System-call table by number: callables ``(t, a1..a6)``, unknown ones included.  The last one is for all numbers beyond."""
     call_names: Mapping[int, str]
 
     def __init__(
@@ -148,6 +149,8 @@ class Kernel:
         self._sessions = 0
         self.sysctls: dict[bytes, int] = {}
         """Settings of /proc/sys that differ from their defaults, where nothing depends on them."""
+        self.calls = []
+        self.seccomp_logged: frozenset[int] = DEFAULT_LOGGED
         self.total_forks = 0
         self.boot_time = clock.realtime() - clock.monotonic()
 

@@ -51,6 +51,7 @@ O_MASK: Final = 0x3000FF
 
 PT_TRACESYSGOOD: Final = O_TRACESYSGOOD << PT_OPT_SHIFT
 PT_EXITKILL: Final = O_EXITKILL << PT_OPT_SHIFT
+PT_SUSPEND_SECCOMP: Final = O_SUSPEND_SECCOMP << PT_OPT_SHIFT
 
 # Events: the third byte of a wait status.
 EVENT_FORK: Final = 1

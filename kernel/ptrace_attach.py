@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernel import ptrace
+from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.ptrace import O_MASK, PT_OPT_SHIFT, PT_PTRACED, PT_SEIZED
 from kernel.ptrace_access import check_access, may_be_traced_by
@@ -25,10 +26,13 @@ def traceme(t: Thread) -> None:
 
 
 def check_options(t: Thread, options: int) -> None:
-    """EINVAL for options that do not exist; PTRACE_O_SUSPEND_SECCOMP is one of a kernel built for checkpointing
-    (check_ptrace_options)."""
-    if options & ~O_MASK or options & ptrace.O_SUSPEND_SECCOMP:
+    """EINVAL for options that do not exist; EPERM: only who has CAP_SYS_ADMIN and is not confined itself may suspend the
+    confinement of others (check_ptrace_options)."""
+    if options & ~O_MASK:
         raise Errno.EINVAL
+    if options & ptrace.O_SUSPEND_SECCOMP:
+        if not t.cred.capable(CAP_SYS_ADMIN) or t.seccomp is not None or t.ptrace & ptrace.PT_SUSPEND_SECCOMP:
+            raise Errno.EPERM
 
 
 def attach(t: Thread, target: Thread, address: int, options: int, seize: bool) -> Blocking[int]:

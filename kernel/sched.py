@@ -11,7 +11,7 @@ Nothing here depends on the host's time or on dict order of ids, so a run is a f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from kernel.hardware import OutOfFrames, Trap
 from kernel.ptrace import TRACE_CHANGED, TRACE_EMU, TRACE_SYSCALL
 from kernel.ptrace_stop import report_syscall_entry, report_syscall_exit
 from kernel.ptrace_user import syscall_registers
+from kernel.seccomp import secure_compat_call, secure_computing
 from kernel.signal_deliver import exit_to_user_mode
 from kernel.signal_pending import fatal_signal_pending
 from kernel.task import (
@@ -205,7 +206,8 @@ class Scheduler:
 
     def _run_slice(self, t: Thread) -> None:
         kernel = self.kernel
-        cpu, clock, timers, calls = kernel.cpu, kernel.clock, kernel.timers, kernel.calls
+        cpu, clock, timers, calls = kernel.cpu, kernel.clock, kernel.timers, t.calls
+        last = len(calls) - 1
         run = cpu.run if t.debug is None else t.debug.runner(cpu)
         charge, block_ns = clock.charge, clock.block_ns
         never = timers.NEVER
@@ -244,10 +246,10 @@ class Scheduler:
                 number = args[0] & 0xFFFFFFFF
                 t.syscall_nr = number
                 if t.work & WORK_TRACE:
-                    t.kstack = _traced_call(t, calls, args)
+                    t.kstack = _traced_call(t, args)
                     continue
                 try:
-                    result = calls[number](t, *args[1:]) if number < 512 else kernel.unknown_call(t, number)
+                    result = calls[number if number < last else last](t, *args[1:])
                     if type(result) is GeneratorType:
                         t.syscall_args = args
                         if t.ptrace:
@@ -278,7 +280,10 @@ class Scheduler:
                 exception(t, cpu.vector, cpu.error_code, cpu.debug_status)
             elif trap == Trap.INT80:
                 t.syscall_nr = -1
-                state.rax = _MASK + 1 - Errno.ENOSYS.number
+                if t.seccomp is not None:
+                    t.kstack = secure_compat_call(t)
+                    continue
+                state.rax = _ENOSYS
             elif trap == Trap.INTERRUPTED:
                 t.syscall_nr = -1
                 kernel.console.poll(0)
@@ -312,12 +317,13 @@ def _sleeping_call(t: Thread, call: Generator[Block, Wakeup, object]) -> Blockin
         yield from report_syscall_exit(t)
 
 
-def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ...]) -> Blocking[None]:
+def _traced_call(t: Thread, args: tuple[int, ...]) -> Blocking[None]:
     """A system call somebody watches: report entry and exit (syscall_trace_enter, syscall_exit_work)."""
     kernel = t.kernel
     number = args[0] & 0xFFFFFFFF
     t.syscall_args = args
     execute = True
+    made = True
     if t.trace_flags & (TRACE_SYSCALL | TRACE_EMU):
         t.cpu.rax = _ENOSYS
         t.trace_flags &= ~TRACE_CHANGED
@@ -327,16 +333,23 @@ def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ..
             args = syscall_registers(t)
             number = args[0]
             t.syscall_args = args
-            execute = execute and number != _NO_CALL
+            made = number != _NO_CALL
     elif t.ptrace:
         t.cpu.rax = _ENOSYS
-    watch = kernel.watch
-    if execute:
-        if watch is not None:
-            watch.syscall_enter(t, number, args[1:])
-        result: object
+    watch = kernel.watch if execute and made else None
+    if watch is not None:
+        watch.syscall_enter(t, number, args[1:])
+    result: Any = None
+    if execute and t.seccomp is not None:
+        # After the tracer, to catch what it changes; asked even about a call that is not made.
+        execute = yield from secure_computing(t)
+        args = t.syscall_args
+        made = made or args[0] & 0xFFFFFFFF != _NO_CALL
+        number = args[0] & 0xFFFFFFFF
+    if execute and made:
+        calls = kernel.calls
         try:
-            result = calls[number](t, *args[1:]) if number < 512 else kernel.unknown_call(t, number)
+            result = calls[min(number, len(calls) - 1)](t, *args[1:])
             if type(result) is GeneratorType:
                 result = yield from result
         except Errno as error:
@@ -346,8 +359,10 @@ def _traced_call(t: Thread, calls: list[Callable[..., Any]], args: tuple[int, ..
         except OutOfFrames:
             result = -Errno.ENOMEM.number
         _store_result(t, result)
-        if watch is not None:
-            watch.syscall_exit(t, number, args[1:], result or 0)
+    elif watch is not None:
+        result = t.cpu.rax
+    if watch is not None:
+        watch.syscall_exit(t, number, args[1:], result or 0)
     if t.trace_flags:
         yield from report_syscall_exit(t)
 

@@ -9,7 +9,7 @@ is carried by ``rep`` (holds the TGID/PGID/SID links, answers permission checks;
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel.waitqueue import Block, WaitQueue, Wakeup
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kernel.posix_timers import PosixTimers
     from kernel.rlimit import Rlimits
     from kernel.sched_params import SchedParams
+    from kernel.seccomp_filter import Seccomp
     from kernel.signal import SigAltStack, SigHand, SigInfo, SigPending
     from kernel.timers import Timer
     from kernel.tty import Tty
@@ -187,8 +188,8 @@ class Thread:
         "real_parent", "parent", "children", "ptrace", "ptraced", "ptracer_cred", "jobctl", "stop_code",
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
-        "times", "no_new_privs", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality", "mempolicy",
-        "timer_slack", "default_timer_slack", "login", "debug", "debug_status",
+        "times", "no_new_privs", "seccomp", "calls", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality",
+        "mempolicy", "timer_slack", "default_timer_slack", "login", "debug", "debug_status",
         "ptrace_message", "last_siginfo", "trace_flags",
     )  # fmt: skip
 
@@ -268,6 +269,10 @@ class Thread:
     """restart_syscall(2): continues the interrupted call (restart_block)."""
     times: CpuTimes
     no_new_privs: bool
+    seccomp: Seccomp | None
+    """What confines the thread (seccomp(2)); None: nothing."""
+    calls: list[Callable[..., Any]]
+    """Its system-call table: the kernel's, or one behind its seccomp filters."""
     start_time: int
     personality: int
     sched: SchedParams

@@ -30,6 +30,7 @@ FAMILIES = (
     "resource",
     "schedule",
     "prctl",
+    "seccomp",
     "ptrace",
     "misc",
     "absent",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from kernel import cred_change
+from kernel import cred_change, seccomp
 from kernel.cred import CAP_SYS_RESOURCE, SECBIT_KEEP_CAPS
 from kernel.errno import Errno
 from kernel.hardware import PAGE_MASK, USER_TOP
@@ -14,6 +14,7 @@ from kernel.mm.vma import VM_MAYSHARE
 from kernel.pid import ns_of
 from kernel.signal import SIGRTMAX
 from kernel.task import Process, Thread
+from syscalls.seccomp import SET_MODE_FILTER, SET_MODE_STRICT, do_seccomp
 from syscalls.table import syscall
 from syscalls.types import ULong, custom, enum
 
@@ -91,7 +92,16 @@ def _get_name(t: Thread, a: int, b: int, c: int, d: int) -> int:
 
 
 def _get_seccomp(t: Thread, a: int, b: int, c: int, d: int) -> int:
-    return 0
+    return seccomp.mode(t)
+
+
+def _set_seccomp(t: Thread, a: int, b: int, c: int, d: int) -> int:
+    """PR_SET_SECCOMP: strict mode, whose third argument never counted, or a filter without flags."""
+    if a == seccomp.MODE_STRICT:
+        return do_seccomp(t, SET_MODE_STRICT, 0, 0)
+    if a == seccomp.MODE_FILTER:
+        return do_seccomp(t, SET_MODE_FILTER, 0, b)
+    raise Errno.EINVAL
 
 
 def _capbset_read(t: Thread, a: int, b: int, c: int, d: int) -> int:
@@ -306,6 +316,7 @@ _OPTIONS: dict[int, Option] = {
     15: _set_name,
     16: _get_name,
     21: _get_seccomp,
+    22: _set_seccomp,
     23: _capbset_read,
     24: _capbset_drop,
     25: _get_tsc,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Annotated, Final
 
+from kernel import bpf, seccomp
 from kernel import ptrace_request as request
 from kernel.errno import Errno
 from kernel.hardware import Regs
@@ -64,11 +65,15 @@ PTRACE_LISTEN: Final = 0x4208
 PTRACE_PEEKSIGINFO: Final = 0x4209
 PTRACE_GETSIGMASK: Final = 0x420A
 PTRACE_SETSIGMASK: Final = 0x420B
+PTRACE_SECCOMP_GET_FILTER: Final = 0x420C
+PTRACE_SECCOMP_GET_METADATA: Final = 0x420D
 PTRACE_GET_SYSCALL_INFO: Final = 0x420E
 PTRACE_GET_RSEQ_CONFIGURATION: Final = 0x420F
 
 _IOVEC: Final = Struct("<QQ")
 _PEEKSIGINFO_ARGS: Final = Struct("<QIi")
+_SECCOMP_METADATA: Final = Struct("<QQ")
+"""``struct seccomp_metadata``: filter_off, flags."""
 
 _RESUME: Final = {
     PTRACE_CONT: 0,
@@ -257,6 +262,27 @@ def _syscall_info(t: Thread, target: Thread, addr: int, data: int) -> int:
     return len(info)
 
 
+def _seccomp_filter(t: Thread, target: Thread, addr: int, data: int) -> int:
+    program = seccomp.nth_filter(t, target, addr).program
+    if data:
+        assert t.mm is not None
+        t.mm.write(data, bpf.pack(program))
+    return len(program)
+
+
+def _seccomp_metadata(t: Thread, target: Thread, addr: int, data: int) -> int:
+    mm = t.mm
+    assert mm is not None
+    seccomp.check_may_look(t)
+    size = min(addr, _SECCOMP_METADATA.size)
+    if size < 8:
+        raise Errno.EINVAL
+    index = mm.read_u64(data)
+    flags = seccomp.FLAG_LOG if seccomp.nth_filter(t, target, index).log else 0
+    mm.write(data, _SECCOMP_METADATA.pack(index, flags)[:size])
+    return size
+
+
 _REQUESTS: Final[dict[int, Callable[[Thread, Thread, int, int], int | None]]] = {
     PTRACE_PEEKTEXT: _peek,
     PTRACE_PEEKDATA: _peek,
@@ -282,6 +308,8 @@ _REQUESTS: Final[dict[int, Callable[[Thread, Thread, int, int], int | None]]] = 
     PTRACE_PEEKSIGINFO: _peek_siginfo,
     PTRACE_GETSIGMASK: _get_sigmask,
     PTRACE_SETSIGMASK: _set_sigmask,
+    PTRACE_SECCOMP_GET_FILTER: _seccomp_filter,
+    PTRACE_SECCOMP_GET_METADATA: _seccomp_metadata,
     PTRACE_GET_SYSCALL_INFO: _syscall_info,
     PTRACE_GET_RSEQ_CONFIGURATION: _rseq_configuration,
     PTRACE_ARCH_PRCTL: _arch_prctl,

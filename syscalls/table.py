@@ -79,7 +79,7 @@ class Table:
     def calls(self, unknown: Callable[..., object]) -> list[Callable[..., object]]:
         """Return what the run loop indexes by number: callables ``(t, a1, ..., a6)``.
 
-        A call that is not there becomes ``unknown(t, number)``.
+        A call that is not there becomes ``unknown(t, number)``; the last one, behind the table, is for every number beyond.
         """
         calls: list[Callable[..., object]] = []
 
@@ -95,6 +95,7 @@ class Table:
 
         for number, entry in enumerate(self.entries):
             calls.append(absent(number) if entry is None else first_use(entry))
+        calls.append(lambda t, *args: unknown(t, t.syscall_nr))
         return calls
 
 

@@ -258,7 +258,7 @@ class World:
         kernel.sched = Scheduler(kernel, 1)
         kernel.call_names = {}
         kernel.console = SimpleNamespace(attached=False, pending=False, poll=lambda timeout: False)
-        kernel.calls = [self._no_call] * 512
+        kernel.calls = [self._no_call] * 513
         kernel.calls[CALL] = self._call
         kernel.calls[SIGRETURN] = lambda t, *args: sigframe.sigreturn(t)
         kernel.loader = SimpleNamespace(prepare=lambda *args: _Program())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from kernel.kernel import Watch
 from kernel.sched import SYSCALL_BLOCKS
-from kernel.signal import SIGKILL, SigInfo, signal_name
+from kernel.signal import SA_IMMUTABLE, SIGKILL, SigInfo, signal_name
 from syscalls.strace import Call, result_text, show_call, show_rest, siginfo_text
 from syscalls.strace.text import MAX_ITEMS, MAX_STRING, array, cstring
 
@@ -123,11 +123,11 @@ class TraceLog(Watch):
             self._release(t)
 
     def signal(self, t: Thread, info: object) -> None:
-        """A signal is delivered.  Nobody sees SIGKILL come."""
+        """A signal is delivered.  Nobody sees SIGKILL come, nor what seccomp(2) kills with."""
         assert isinstance(info, SigInfo)
         if t in self._held:
             self._release(t)
-        if not self._summary and info.signo != SIGKILL:
+        if not self._summary and info.signo != SIGKILL and not t.sighand.actions[info.signo].flags & SA_IMMUTABLE:
             self._whole_line(t, f"--- {signal_name(info.signo)} {siginfo_text(info)} ---")
 
     def undelivered(self, t: Thread, info: object) -> None:

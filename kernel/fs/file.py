@@ -201,7 +201,7 @@ class File:
                 raise Errno.ERESTARTSYS
 
     # -- the rest -------------------------------------------------------------------------------------------------
-    def ioctl(self, t: Thread, command: int, argument: int) -> int:
+    def ioctl(self, t: Thread, command: int, argument: int) -> int | Blocking[int]:
         """Device control; ENOTTY for a command the file does not know."""
         raise Errno.ENOTTY
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
 from kernel.signal import signal_name
-from syscalls.strace import files, process, signals, sockets, structs
+from syscalls.strace import files, process, seccomp, signals, sockets, structs
 from syscalls.strace.call import ArgFormatter, Call, CallFormatter, StructFormatter
 from syscalls.strace.text import (
     address,
@@ -204,7 +204,7 @@ def _sigmask_pair(call: Call, value: int, arg: Arg, index: int) -> str:
 ARITY: dict[str, int] = {
     **dict.fromkeys(("acct", "iopl", "swapoff", "uselib", "userfaultfd", "io_destroy", "epoll_wait_old"), 1),
     **dict.fromkeys(("swapon", "io_setup", "fanotify_init", "io_uring_setup", "landlock_restrict_self", "delete_module"), 2),
-    **dict.fromkeys(("ioperm", "modify_ldt", "init_module", "finit_module", "io_submit", "io_cancel", "bpf", "seccomp"), 3),
+    **dict.fromkeys(("ioperm", "modify_ldt", "init_module", "finit_module", "io_submit", "io_cancel", "bpf"), 3),
     **dict.fromkeys(("quotactl", "kexec_load", "request_key", "io_uring_register", "landlock_add_rule"), 4),
     **dict.fromkeys(("add_key", "keyctl", "perf_event_open", "fanotify_mark", "io_getevents", "kexec_file_load"), 5),
 }
@@ -280,6 +280,8 @@ ARGS: dict[str, ArgFormatter] = {
     "ioctl_cmd": _hex,
     "ioctl_arg": _hex,
     "prctl_arg": _hex,
+    "seccomp_flags": _hex,
+    "seccomp_args": _address,
 }
 """``Arg.show`` -> formatter."""
 
@@ -290,6 +292,7 @@ WHOLE: dict[str, CallFormatter] = {
     "fcntl": files.fcntl,
     "ioctl": files.ioctl,
     "prctl": process.prctl,
+    "seccomp": seccomp.seccomp,
     "arch_prctl": process.arch_prctl,
     "mremap": process.mremap,
     "membarrier": process.membarrier,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.signal import signal_name
 from syscalls.flags import ENUMS
+from syscalls.strace import seccomp
 from syscalls.strace.structs import STRUCTS, flock_text, timespec_text, timeval_text
 from syscalls.strace.text import (
     MAX_ITEMS,
@@ -310,7 +311,9 @@ def ioctl(call: Call) -> Iterator[str]:
     """ioctl(2): the third argument depends on the command."""
     fd, command, value = signed32(call.args[0]), call.args[1] & 0xFFFFFFFF, call.args[2]
     head = f"{fd}, {ioctl_name(command)}"
-    if command in _IOCTL_NONE:
+    if command in seccomp.IOCTLS:
+        yield from seccomp.ioctl(call, head)
+    elif command in _IOCTL_NONE:
         yield head
         yield ""
     elif command in _IOCTL_OUT:

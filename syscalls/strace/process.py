@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kernel.errno import Errno
 from kernel.signal import signal_name
 from syscalls.flags import ENUMS
+from syscalls.strace.seccomp import filter_program
 from syscalls.strace.structs import STRUCTS, capabilities
 from syscalls.strace.text import (
     MAX_ITEMS,
@@ -281,8 +282,8 @@ def prctl(call: Call) -> Iterator[str]:
         pieces = []
     elif option in _PRCTL_ENUM:
         pieces = [enum_name(_PRCTL_ENUM[option], a)]
-        if option == 22 and a == 2:
-            pieces.append(address(b))
+        if option == 22 and a != 1:
+            pieces.append(filter_program(mm, b) if a == 2 else rest)
     elif option == 1:
         pieces = [signal_name(a) if a else "0"]
     elif option == 15:

@@ -20,6 +20,7 @@ from kernel.user_ns import from_kgid_munged, from_kuid_munged
 
 if TYPE_CHECKING:
     from kernel.pid import Pid, PidNamespace
+    from kernel.seccomp_filter import Seccomp
 
 PF_EXITING = 0x4
 PF_POSTCOREDUMP = 0x8
@@ -142,6 +143,11 @@ def statm(t: Thread, target: Target) -> bytes:
 
 
 # -- status -----------------------------------------------------------------------------------------------------------
+def _confinement(seccomp: Seccomp | None) -> tuple[str, str]:
+    mode, filter = seccomp or (0, None)
+    return f"Seccomp:\t{mode}", f"Seccomp_filters:\t{0 if filter is None else filter.count}"
+
+
 def status(t: Thread, target: Target) -> bytes:
     """/proc/PID/status."""
     who = task_of(target)
@@ -196,8 +202,7 @@ def status(t: Thread, target: Target) -> bytes:
         *(f"{key}:\t{mask:016x}" for key, mask in zip(("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"), sets, strict=True)),
         *(f"{key}:\t{mask:016x}" for key, mask in zip(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), caps, strict=True)),
         f"NoNewPrivs:\t{int(who.no_new_privs)}",
-        "Seccomp:\t0",
-        "Seccomp_filters:\t0",
+        *_confinement(who.seccomp),
         "Speculation_Store_Bypass:\tnot vulnerable",
         "SpeculationIndirectBranch:\tnot affected",
         f"Cpus_allowed:\t{who.sched.affinity:x}",

@@ -6,6 +6,7 @@ there is none of (disks, swapping, huge pages) and are only kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kernel import utsname
@@ -17,6 +18,7 @@ from kernel.fs.proc.sysctl import LONG_MAX, UINT_MAX, ULONG_MAX, Numbers, Text, 
 from kernel.fs.vfs import uuid4
 from kernel.pid import PID_MAX_LIMIT, ns_of
 from kernel.rlimit import NR_OPEN
+from kernel.seccomp_filter import ACTIONS, RET_ALLOW
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -66,6 +68,25 @@ def _set_domainname(t: Thread, value: bytes) -> None:
     t.nsproxy.uts.domainname = value
 
 
+def _actions(actions: Iterable[int]) -> bytes:
+    return " ".join(name for action, name in ACTIONS.items() if action in actions).encode()
+
+
+def _set_actions_logged(t: Thread, value: bytes) -> None:
+    """Names separated by single spaces; what is simply allowed cannot be logged (write_actions_logged).  EPERM, EINVAL."""
+    if not t.cred.capable(CAP_SYS_ADMIN):
+        raise Errno.EPERM
+    wanted = set()
+    for name in value.decode(errors="replace").split(" "):
+        if not name:
+            break
+        action = next((action for action, known in ACTIONS.items() if known == name), RET_ALLOW)
+        if action == RET_ALLOW:
+            raise Errno.EINVAL
+        wanted.add(action)
+    t.kernel.seccomp_logged = frozenset(wanted)
+
+
 def _set_core_pattern(t: Thread, value: bytes) -> None:
     t.kernel.coredump.pattern = value
 
@@ -101,6 +122,8 @@ KERNEL: tuple[Entry, ...] = (
     fixed(b"kernel/ngroups_max", NGROUPS_MAX),
     fixed(b"kernel/cap_last_cap", CAP_LAST_CAP),
     shown(b"kernel/randomize_va_space", lambda t: 2 if t.kernel.options.aslr else 0),
+    fixed(b"kernel/seccomp/actions_avail", _actions(ACTIONS)),
+    sysctl(b"kernel/seccomp/actions_logged", 0o644, Text(lambda t: _actions(t.kernel.seccomp_logged), _set_actions_logged)),
     sysctl(b"kernel/core_pattern", 0o644, Text(lambda t: t.kernel.coredump.pattern, _set_core_pattern, CORENAME_MAX_SIZE - 1)),
     sysctl(b"kernel/core_pipe_limit", 0o644, Numbers(lambda t: t.kernel.coredump.pipe_limit, _set_core_pipe_limit, 0, UINT_MAX)),
     sysctl(b"kernel/core_uses_pid", 0o644, Numbers(lambda t: t.kernel.coredump.uses_pid, _set_core_uses_pid)),
