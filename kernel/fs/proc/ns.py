@@ -125,8 +125,8 @@ class UserNsFile(TaskFile):
         return MapText(where, flags, self, ns, t.cred)
 
 
-class SetgroupsText(TextFile):
-    """setgroups of ``ns``, open."""
+class UserNsText(TextFile):
+    """A file about ``ns``, open; it is written at the position only (seq_open takes FMODE_PWRITE away)."""
 
     __slots__ = ("ns",)
 
@@ -134,24 +134,42 @@ class SetgroupsText(TextFile):
         super().__init__(where, flags, node)
         self.ns = ns
 
+    def take(self, t: Thread, data: bytes) -> None:
+        """Take what was written."""
+        raise NotImplementedError
+
+    def write(self, t: Thread, data: bytes) -> int:
+        """Write at the position."""
+        self.take(t, data)
+        self.pos += len(data)
+        return len(data)
+
+    def pwrite(self, t: Thread, data: bytes, offset: int) -> int:
+        """ESPIPE."""
+        raise Errno.ESPIPE
+
+
+class SetgroupsText(UserNsText):
+    """setgroups."""
+
+    __slots__ = ()
+
     def make(self, t: Thread) -> bytes:
         """Return "allow" or "deny"."""
         return b"allow\n" if self.ns.setgroups_allowed else b"deny\n"
 
-    def pwrite(self, t: Thread, data: bytes, offset: int) -> int:
+    def take(self, t: Thread, data: bytes) -> None:
         """Allow or deny."""
-        write_setgroups(self.ns, data, offset)
-        return len(data)
+        write_setgroups(self.ns, data, self.pos)
 
 
-class MapText(TextFile):
-    """uid_map or gid_map of ``ns``, opened by somebody with the credentials ``opener``."""
+class MapText(UserNsText):
+    """uid_map or gid_map, opened by somebody with the credentials ``opener``."""
 
-    __slots__ = ("ns", "opener")
+    __slots__ = ("opener",)
 
     def __init__(self, where: Path, flags: int, node: UserNsFile, ns: UserNamespace, opener: Cred) -> None:
-        super().__init__(where, flags, node)
-        self.ns = ns
+        super().__init__(where, flags, node, ns)
         self.opener = opener
 
     @property
@@ -162,10 +180,9 @@ class MapText(TextFile):
         """Return the map, in numbers of the opener's namespace."""
         return map_text(self.ns, self.opener.user_ns, self._group)
 
-    def pwrite(self, t: Thread, data: bytes, offset: int) -> int:
+    def take(self, t: Thread, data: bytes) -> None:
         """Write the map, once."""
-        write_map(self.ns, self._group, t.cred, self.opener, data, offset)
-        return len(data)
+        write_map(self.ns, self._group, t.cred, self.opener, data, self.pos)
 
 
 # -- time namespaces --------------------------------------------------------------------------------------------------
