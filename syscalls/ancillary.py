@@ -97,6 +97,12 @@ def control_for(t: Thread, sock: Socket, got: Received, space: int, flags: int) 
             out += bytes(min(_align(len(out)), space) - len(out))
         else:
             told |= MSG_CTRUNC
+    for level, kind, body in got.ancillary.control:
+        length = _CMSGHDR.size + len(body)
+        if space - len(out) < length:
+            told |= MSG_CTRUNC
+            break
+        out += (_CMSGHDR.pack(length, level, kind) + body).ljust(min(_align(length), space - len(out)), b"\0")
     files = got.ancillary.files
     if files:
         room = max(0, (space - len(out) - _CMSGHDR.size) // 4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.cred import CAP_NET_RAW
 from kernel.errno import Errno
-from kernel.net.inet_options import IPPROTO_IP, IPPROTO_TCP
+from kernel.net.inet_options import IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP
 from kernel.net.socket import (
     AF_INET,
     AF_INET6,
@@ -20,6 +20,7 @@ from kernel.net.socket import (
     Socket,
 )
 from kernel.net.tcp import TcpSocket
+from kernel.net.udp import UdpSocket
 from kernel.net.unix import UnixSocket
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Maker = Callable[["Thread", int, int], Socket]
 
 _INET: Final[Mapping[int, tuple[int, Maker]]] = {
     SOCK_STREAM: (IPPROTO_TCP, lambda t, family, flags: TcpSocket(t, family, flags)),
+    SOCK_DGRAM: (IPPROTO_UDP, lambda t, family, flags: UdpSocket(t, family, flags)),
 }
 """Type -> (its protocol, what makes it) (inetsw_array)."""
 

@@ -81,11 +81,20 @@ class PeerCred(NamedTuple):
     gid: int
 
 
+class Control(NamedTuple):
+    """A control message whose body is known by who sends it (``struct cmsghdr``)."""
+
+    level: int
+    kind: int
+    body: bytes
+
+
 class Ancillary(NamedTuple):
-    """What travels beside the data: open files (SCM_RIGHTS) and the sender (SCM_CREDENTIALS)."""
+    """What travels beside the data: open files (SCM_RIGHTS), the sender (SCM_CREDENTIALS), and what a protocol tells."""
 
     files: tuple[File, ...] = ()
     cred: PeerCred | None = None
+    control: tuple[Control, ...] = ()
 
 
 class Received(NamedTuple):
@@ -296,10 +305,13 @@ class Socket(File):
 
     # -- options --------------------------------------------------------------------------------------------------
     def option(self, option: int, level: int = SOL_SOCKET) -> int:
-        """Return the value of an option that is a number."""
+        """Return the value of an option that is a number; 0 if the socket does not know it."""
         key = level, option
         value = self.options.get(key)
-        return self.OPTIONS[key].default if value is None else value
+        if value is not None:
+            return value
+        spec = self.OPTIONS.get(key)
+        return spec.default if spec is not None else 0
 
     def get_option(self, t: Thread, level: int, option: int) -> bytes:
         """Return the value of an option.  ENOPROTOOPT, EOPNOTSUPP."""
