@@ -26,9 +26,10 @@ class Interface:
     """One interface: ``index`` and ``name`` are unique in its namespace, ``flags`` are IFF_* as far as they can be changed.
 
     ``addresses``: what is assigned to it, in order.  ``packets``, ``octets``: how much has gone through it.
+    ``was_up``: whether it ever was up.
     """
 
-    __slots__ = ("index", "name", "mtu", "flags", "addresses", "packets", "octets")
+    __slots__ = ("index", "name", "mtu", "flags", "addresses", "packets", "octets", "was_up")
 
     def __init__(self, index: int, name: bytes, mtu: int, flags: int) -> None:
         self.index = index
@@ -37,6 +38,7 @@ class Interface:
         self.flags = flags
         self.addresses: list[IfAddr] = []
         self.packets = self.octets = 0
+        self.was_up = False
 
     @property
     def up(self) -> bool:
@@ -49,6 +51,7 @@ class Interface:
             return
         self.flags ^= IFF_UP
         if up:
+            self.was_up = True
             for address in (IfAddr(LOOPBACK4, 8), IfAddr(LOOPBACK6, 128)):
                 if address not in self.addresses:
                     self.addresses.append(address)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 from kernel.cred import CAP_NET_RAW
 from kernel.errno import Errno
 from kernel.net.inet_options import IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP
+from kernel.net.netlink import NETLINK_ROUTE, NetlinkSocket
 from kernel.net.socket import (
     AF_INET,
     AF_INET6,
+    AF_NETLINK,
     AF_UNIX,
     SOCK_DGRAM,
     SOCK_PACKET,
@@ -63,10 +65,19 @@ def _inet(t: Thread, family: int, kind: int, protocol: int, flags: int) -> Socke
     return make(t, family, flags)
 
 
+def _netlink(t: Thread, family: int, kind: int, protocol: int, flags: int) -> Socket:
+    if kind not in (SOCK_RAW, SOCK_DGRAM):
+        raise Errno.ESOCKTNOSUPPORT
+    if protocol != NETLINK_ROUTE:
+        raise Errno.EPROTONOSUPPORT
+    return NetlinkSocket(t, kind, protocol, flags)
+
+
 _FAMILIES: Final[Mapping[int, Callable[[Thread, int, int, int, int], Socket]]] = {
     AF_UNIX: _unix,
     AF_INET: _inet,
     AF_INET6: _inet,
+    AF_NETLINK: _netlink,
 }
 
 

@@ -107,8 +107,10 @@ class InetSocket(Socket):
             address = MAPPED + address
         return _SOCKADDR_IN6.pack(AF_INET6, port, 0, address, 0)
 
-    def parse(self, address: bytes) -> Endpoint:
+    def parse(self, address: bytes, scoped: bool = True) -> Endpoint:
         """Read the sockaddr of a destination.  EINVAL if it is short, EAFNOSUPPORT if of another family.
+
+        A link-local address must say on which link, if ``scoped`` (EINVAL).
 
         Nothing in particular means this host; an IPv4 address inside an IPv6 one is that IPv4 address.
         """
@@ -132,7 +134,7 @@ class InetSocket(Socket):
             if self.v6only:
                 raise Errno.ENETUNREACH
             packed = packed[12:]
-        elif is_link_local(packed) and not scope:
+        elif is_link_local(packed) and scoped and not scope:
             raise Errno.EINVAL
         return Endpoint(packed, int.from_bytes(port, "big"))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
-from kernel.net.device import IfAddr, loopback
+from kernel.net.device import IfAddr, Interface, loopback
 from kernel.net.ports import PortTable
 from kernel.ns import CLONE_NEWNET, Namespace
 from kernel.user_ns import INIT_USER_NS, UserNamespace
@@ -47,7 +47,7 @@ class NetNamespace(Namespace):
     ``loopback_up``: whether lo is up from the start, as only in the first namespace.
     """
 
-    __slots__ = ("lo", "unix", "tcp", "udp")
+    __slots__ = ("lo", "unix", "tcp", "udp", "netlink_ports")
 
     KIND = CLONE_NEWNET
     NAME = b"net"
@@ -58,6 +58,19 @@ class NetNamespace(Namespace):
         self.unix = UnixNames()
         self.tcp = PortTable(True)
         self.udp = PortTable(False)
+        self.netlink_ports: set[int] = set()
+
+    def by_index(self, index: int) -> Interface:
+        """Return an interface.  ENODEV."""
+        if index != self.lo.index:
+            raise Errno.ENODEV
+        return self.lo
+
+    def by_name(self, name: bytes) -> Interface:
+        """Return an interface.  ENODEV."""
+        if name != self.lo.name:
+            raise Errno.ENODEV
+        return self.lo
 
     def _interface_of(self, address: bytes) -> IfAddr | None:
         """Return the interface address whose prefix covers ``address``."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 from kernel.cred import CAP_NET_ADMIN, CAP_NET_RAW
 from kernel.errno import Errno
 from kernel.fs.file import O_NONBLOCK, O_RDWR, File, Stat
+from kernel.net.device_ioctl import device_ioctl
 from kernel.net.options import (
     INT_MAX,
     SO_ACCEPTCONN,
@@ -290,6 +291,10 @@ class Socket(File):
 
     def queues(self, t: Thread) -> tuple[WaitQueue, ...]:
         return self.wait_queues()
+
+    def ioctl(self, t: Thread, command: int, argument: int) -> int:
+        """Questions about interfaces may be asked of any socket (sock_ioctl)."""
+        return device_ioctl(t, self.net, command, argument, self.family in (AF_INET, AF_INET6))
 
     def stat(self, t: Thread) -> Stat:
         return Stat(SOCKFS_DEV, self.ino, stat_bits.S_IFSOCK | 0o777, 1, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 0)

@@ -203,7 +203,7 @@ class UdpSocket(InetSocket):
         """Read a destination; AF_UNSPEC counts as IPv4.  EINVAL for port 0."""
         if self.family != AF_INET6 and len(address) >= 16 and address[:2] == bytes(2):
             address = b"\2\0" + address[2:]
-        remote = self.parse(address)
+        remote = self.parse(address, scoped=False)
         if not remote.port:
             raise Errno.EINVAL
         return remote

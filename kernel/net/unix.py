@@ -499,7 +499,7 @@ class UnixSocket(Socket):
         elif command == SIOCOUTQ:
             value = self.in_flight
         else:
-            raise Errno.ENOTTY
+            return super().ioctl(t, command, argument)
         t.mm.write(argument, struct.pack("<i", value))  # type: ignore[union-attr]
         return 0
 
