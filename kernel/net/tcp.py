@@ -642,7 +642,7 @@ class TcpSocket(InetSocket):
     def other_end(self) -> Socket | None:
         return self.peer
 
-    def ioctl(self, t: Thread, command: int, argument: int) -> int | Blocking[int]:
+    def ioctl(self, t: Thread, command: int, argument: int) -> int:
         """SIOCINQ, SIOCATMARK, SIOCOUTQ, SIOCOUTQNSD (tcp_ioctl)."""
         if command == FIONREAD:
             if self.state is State.LISTEN:
