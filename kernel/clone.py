@@ -26,6 +26,7 @@ from kernel.ptrace_stop import ptrace_event
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_NPROC, Rlimits
 from kernel.signal import SIGCHLD, SigAltStack, SigPending
 from kernel.task import EXIT_NONE, RUNNING, WORK_TRACE, Process, Thread
+from kernel.user_ns import INVALID_ID
 from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.exit_code = 0
     t.exiting = t.post_coredump = False
     t.kstack = t.block = t.timer = None
+    t.login = (INVALID_ID, INVALID_ID)
     t.wake_reason = None  # type: ignore[assignment]
     t.children = {}
     t.ptrace = 0

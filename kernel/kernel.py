@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kernel.clocks import CpuTimes
 from kernel.coredump_sysctls import CoredumpSysctls
 from kernel.errno import Errno
 from kernel.futex_table import FutexTable
+from kernel.loadavg import LoadAverage
 from kernel.mm.memory import Memory
 from kernel.ns import PID_NS_INUM
 from kernel.pid import PidNamespace
@@ -104,7 +106,7 @@ class Kernel:
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
         "_told", "sysctls", "_sessions", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "ucounts",
-        "unix_inodes", "coredump", "seccomp_logged",
+        "unix_inodes", "coredump", "seccomp_logged", "load", "idle_ns", "gone",
     )  # fmt: skip
 
     sched: Scheduler
@@ -151,6 +153,11 @@ class Kernel:
         """Settings of /proc/sys that differ from their defaults, where nothing depends on them."""
         self.calls = []
         self.seccomp_logged: frozenset[int] = DEFAULT_LOGGED
+        self.load = LoadAverage(clock.monotonic())
+        self.idle_ns = 0
+        """How long no task wanted to run."""
+        self.gone = CpuTimes()
+        """What released threads had used."""
         self.total_forks = 0
         self.boot_time = clock.realtime() - clock.monotonic()
 
@@ -181,6 +188,7 @@ class Kernel:
     def uncharge_task(self, t: Thread) -> None:
         """Count a released thread."""
         self.tasks -= 1
+        self.gone.add(t.times)
         self._drop_user(t.cred.uid)
 
     def _drop_user(self, uid: int) -> None:
@@ -211,6 +219,15 @@ class Kernel:
         for _, pid in sorted(self.root_pid_ns.pids.items()):
             if pid.process is not None:
                 yield pid.process
+
+    def running(self) -> int:
+        """Return how many tasks run, can run or sleep uninterruptibly (nr_active)."""
+        return sum(t.state in "RD" and not t.exit_state for t in self.all_threads())
+
+    def load_average(self) -> LoadAverage:
+        """Return the load averages of this moment."""
+        self.load.catch_up(self.clock.monotonic(), self.running())
+        return self.load
 
     # -- telling the user -----------------------------------------------------------------------------------------
     def log_once(self, key: object, line: str) -> None:

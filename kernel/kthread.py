@@ -14,7 +14,6 @@ from kernel.rlimit import Rlimits
 from kernel.sched_params import SchedParams
 from kernel.signal import SIGCHLD, SigAltStack, SigHand
 from kernel.task import Thread
-from kernel.user_ns import INVALID_ID
 
 if TYPE_CHECKING:
     from kernel.cred import Cred
@@ -35,7 +34,6 @@ def kernel_thread(kernel: Kernel, comm: bytes, parent: Thread | None, cred: Cred
     t.comm = comm
     t.cred = cred
     t.no_new_privs = False
-    t.login = (INVALID_ID, INVALID_ID)
     t.blocked = 0
     t.personality = 0
     t.timer_slack = t.default_timer_slack = 50_000

@@ -147,6 +147,8 @@ class Scheduler:
         """All tasks sleep: let time pass, or wait for the outside, or give up."""
         kernel = self.kernel
         timers, clock, console = kernel.timers, kernel.clock, kernel.console
+        since = clock.monotonic()
+        kernel.load.catch_up(since, 1)
         deadline = timers.next if timers.next < timers.NEVER else None
         if console.pending:
             if deadline is None:
@@ -159,6 +161,9 @@ class Scheduler:
             clock.sleep_until(deadline)
         else:
             raise Deadlock
+        now = clock.monotonic()
+        kernel.idle_ns += now - since
+        kernel.load.catch_up(now, 0)
 
     def _sleep(self, t: Thread, block: Block) -> bool:
         """Put ``t`` to sleep; return False if it need not (a signal is pending)."""

@@ -374,11 +374,11 @@ def flock(t: Thread, fd: Fd, operation: FlockOperation) -> int | Blocking[int]:
     file = t.files.get(fd)
     locks = file_locks(file, t.kernel.vfs.locks)
     try:
-        locks.flock(file, wanted)
+        locks.flock(t.process, file, wanted)
     except Errno.EAGAIN:
         if operation & LOCK_NB:
             raise
-        return locks.flock_waiting(file, wanted)
+        return locks.flock_waiting(t.process, file, wanted)
     return 0
 
 

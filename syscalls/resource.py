@@ -9,6 +9,7 @@ from kernel.clocks import NSEC_PER_SEC, CpuTimes, process_times
 from kernel.cpu_timers import arm_cpu_limit
 from kernel.cred import CAP_SYS_RESOURCE
 from kernel.errno import Errno
+from kernel.loadavg import FSHIFT
 from kernel.pid import ns_of
 from kernel.rlimit import NR_OPEN, RLIM_NLIMITS, RLIMIT_CPU, RLIMIT_NOFILE
 from kernel.task import Process, Thread
@@ -132,17 +133,17 @@ def getrusage(t: Thread, who: Annotated[int, enum("rusage_who")], usage: RusageO
 
 
 _SYSINFO = struct.Struct("<q3Q6QHH4x2QI4x")
-_LOAD_SHIFT = 16
+_LOAD_SHIFT = 16 - FSHIFT
 
 
 @syscall(99)
 def sysinfo(t: Thread, info: Annotated[int, out_struct("sysinfo")]) -> int:
-    """sysinfo(2): memory in bytes; the load is the number of threads that want to run now."""
+    """sysinfo(2): memory in bytes."""
     kernel = t.kernel
     total, free = kernel.frames.total * 4096, kernel.frames.free * 4096
-    load = (len(kernel.sched.queue) + 1) << _LOAD_SHIFT
+    loads = [load << _LOAD_SHIFT for load in kernel.load_average().loads]
     uptime = kernel.clock.monotonic() // NSEC_PER_SEC
-    image = _SYSINFO.pack(uptime, load, load, load, total, free, 0, 0, 0, 0, min(kernel.tasks, 0xFFFF), 0, 0, 0, 1)
+    image = _SYSINFO.pack(uptime, *loads, total, free, 0, 0, 0, 0, min(kernel.tasks, 0xFFFF), 0, 0, 0, 1)
     assert t.mm is not None
     t.mm.write(info, image)
     return 0

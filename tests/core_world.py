@@ -139,6 +139,7 @@ class Space:
         self.users = 1
         self.dumpable = 1
         self.dump_filter = 0x33
+        self.thp_disabled = False
         self.tables = None
 
     def hold(self) -> Space:

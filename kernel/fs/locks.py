@@ -32,16 +32,20 @@ OFFSET_MAX = (1 << 63) - 1
 
 
 class RecordLock:
-    """A lock on bytes start..end (inclusive).  ``owner`` is an FdTable or a File; ``process`` who made it, None for OFD."""
+    """A lock on bytes start..end (inclusive).  ``owner`` is an FdTable or a File; ``process`` who made it, None for OFD.
+    ``flock``: it is one of flock(2)."""
 
-    __slots__ = ("start", "end", "kind", "owner", "process")
+    __slots__ = ("start", "end", "kind", "owner", "process", "flock")
 
-    def __init__(self, start: int, end: int, kind: int, owner: object, process: Process | None) -> None:
+    def __init__(
+        self, start: int, end: int, kind: int, owner: object, process: Process | None, flock: bool = False
+    ) -> None:
         self.start = start
         self.end = end
         self.kind = kind
         self.owner = owner
         self.process = process
+        self.flock = flock
 
     def conflicts(self, other: RecordLock) -> bool:
         """Tell whether both cannot hold at once."""
@@ -86,11 +90,13 @@ class LockGraph:
 class FileLocks:
     """The locks on one inode; ``queue`` is woken when one goes."""
 
-    __slots__ = ("records", "flocks", "queue")
+    __slots__ = ("records", "flocks", "waiting", "queue")
 
     def __init__(self) -> None:
         self.records: list[RecordLock] = []
-        self.flocks: dict[File, int] = {}
+        self.flocks: dict[File, RecordLock] = {}
+        self.waiting: dict[RecordLock, None] = {}
+        """Locks that somebody sleeps for, in the order in which they began."""
         self.queue = WaitQueue()
 
     # -- ranges -----------------------------------------------------------------------------------------------------
@@ -148,10 +154,12 @@ class FileLocks:
                 if graph.would_deadlock(lock.owner, blocker.owner):
                     raise Errno.EDEADLK
                 graph.waiting[lock.owner] = blocker.owner
+            self.waiting[lock] = None
             try:
                 reason = yield Block("fcntl_setlk", self.queue, who=partial(holder, blocker))
             finally:
                 graph.waiting.pop(lock.owner, None)
+                del self.waiting[lock]
             if reason is Wakeup.SIGNAL:
                 raise Errno.ERESTARTSYS
 
@@ -171,8 +179,8 @@ class FileLocks:
             self.queue.wake_all()
 
     # -- flock ------------------------------------------------------------------------------------------------------
-    def flock(self, file: File, operation: int) -> None:
-        """Set, change or drop the flock of an open file.  EAGAIN if another is in the way.
+    def flock(self, process: Process, file: File, operation: int) -> None:
+        """Set, change or drop the flock of an open file for ``process``.  EAGAIN if another is in the way.
 
         A change of kind first gives up the old lock (flock(2): conversion is not atomic).
         """
@@ -180,26 +188,38 @@ class FileLocks:
             if self.flocks.pop(file, None) is not None:
                 self.queue.wake_all()
             return
+        kind = F_WRLCK if operation == LOCK_EX else F_RDLCK
         held = self.flocks.get(file)
-        if held == operation:
+        if held is not None and held.kind == kind:
             return
         if held is not None:
             del self.flocks[file]
             self.queue.wake_all()
-        if self.flocks and (operation == LOCK_EX or LOCK_EX in self.flocks.values()):
+        if self.flocks and (kind == F_WRLCK or any(lock.kind == F_WRLCK for lock in self.flocks.values())):
             raise Errno.EAGAIN
-        self.flocks[file] = operation
+        self.flocks[file] = flock_of(process, file, kind)
 
-    def flock_waiting(self, file: File, operation: int) -> Blocking[int]:
+    def flock_waiting(self, process: Process, file: File, operation: int) -> Blocking[int]:
         """flock, sleeping while another is in the way."""
+        waiting = flock_of(process, file, F_WRLCK if operation == LOCK_EX else F_RDLCK)
         while True:
             try:
-                self.flock(file, operation)
+                self.flock(process, file, operation)
                 return 0
             except Errno.EAGAIN:
                 pass
-            if (yield Block("flock_lock_inode_wait", self.queue)) is Wakeup.SIGNAL:
+            self.waiting[waiting] = None
+            try:
+                reason = yield Block("flock_lock_inode_wait", self.queue)
+            finally:
+                del self.waiting[waiting]
+            if reason is Wakeup.SIGNAL:
                 raise Errno.ERESTARTSYS
+
+
+def flock_of(process: Process, file: File, kind: int) -> RecordLock:
+    """Return a flock: a lock on everything that belongs to an open file."""
+    return RecordLock(0, OFFSET_MAX, kind, file, process, True)
 
 
 def holder(lock: RecordLock) -> str:

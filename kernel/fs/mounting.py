@@ -29,6 +29,7 @@ from kernel.fs.mount import (
     cross,
 )
 from kernel.fs.path import AT_FDCWD, Walk, lookup
+from kernel.fs.sysfs import SysFs
 from kernel.fs.tmpfs import TmpFs
 
 if TYPE_CHECKING:
@@ -94,9 +95,7 @@ def _mount_devtmpfs(t: Thread, options: bytes) -> FileSystem:
 
 
 def _mount_sysfs(t: Thread, options: bytes) -> FileSystem:
-    fs = TmpFs(t.kernel.vfs, 0, 0o555, type_=b"sysfs")
-    fs.read_only = True
-    return fs
+    return SysFs(t.kernel.vfs)
 
 
 TYPES: dict[bytes, Callable[[Thread, bytes], FileSystem]] = {

@@ -24,6 +24,7 @@ from kernel.fs.overlay import OverlayFs
 from kernel.fs.pagecache import PageCache
 from kernel.fs.path import MAX_LINKS
 from kernel.fs.proc.root import make_procfs
+from kernel.fs.sysfs import SysFs
 from kernel.fs.tmpfs import TmpDir, TmpFile, TmpFs, TmpSymlink
 from kernel.fs.vfs import Vfs
 from kernel.ns import MNT_NS_INUM
@@ -66,10 +67,7 @@ def make_root(vfs: Vfs, host_root: str) -> MountNamespace:
     devpts = DevPts(vfs)
     devpts.take_options(INIT_USER_NS, b"gid=5,mode=620,ptmxmode=000")
     mount_at(vfs, namespace, b"/dev/pts", devpts, MS_NOSUID | MS_NOEXEC | MS_RELATIME, b"devpts")
-    # The host's sysfs describes the host, and there is none of our own: an empty directory is the honest answer.
-    sysfs = TmpFs(vfs, 0, 0o555, type_=b"sysfs")
-    sysfs.read_only = True
-    mount_at(vfs, namespace, b"/sys", sysfs, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, b"sysfs")
+    mount_at(vfs, namespace, b"/sys", SysFs(vfs), MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, b"sysfs")
     return namespace
 
 

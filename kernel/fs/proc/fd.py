@@ -10,10 +10,12 @@ from kernel.fs.inode import S_IFLNK, Dentry, Dirent
 from kernel.fs.mount import Path
 from kernel.fs.proc.generic import Entry, reg
 from kernel.fs.proc.link import place_of
+from kernel.fs.proc.locks import lock_lines
 from kernel.fs.proc.target import GuardedDir, Target, TaskFile, TaskNode, may_read, number
 from kernel.fs.regular import DirectoryFile
 
 if TYPE_CHECKING:
+    from kernel.pid import PidNamespace
     from kernel.task import Thread
 
 
@@ -127,7 +129,7 @@ class FdInfoDir(GuardedDir):
         _file(target, fd)
 
         def show(t: Thread, _: object) -> bytes:
-            return fdinfo(t, _task(target), fd)
+            return fdinfo(t, _task(target), fd, target.fs.ns)
 
         return Dentry(name, here, TaskFile(self.fs, _ino(target, fd, 1), reg(name, 0o444, show), target))
 
@@ -136,8 +138,8 @@ class FdInfoDir(GuardedDir):
         return [Dirent(b"%d" % fd, _ino(self.target, fd, 1), 8) for fd in _descriptors(self.target)]
 
 
-def fdinfo(t: Thread, task: Thread, fd: int) -> bytes:
-    """Return position, flags and mount of a descriptor, then what its kind adds (seq_show of fs/proc/fd.c)."""
+def fdinfo(t: Thread, task: Thread, fd: int, ns: PidNamespace) -> bytes:
+    """Return position, flags and mount of a descriptor, its locks, then what its kind adds (seq_show of fs/proc/fd.c)."""
     try:
         file = task.files.get(fd, True)
     except Errno.EBADF:
@@ -146,4 +148,4 @@ def fdinfo(t: Thread, task: Thread, fd: int) -> bytes:
     where = file.where()
     mount = where.mount.id if where is not None else 15
     text = b"pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n" % (file.pos, flags, mount, file.stat(t).ino)
-    return text + file.fdinfo(t)
+    return text + lock_lines(t, task, file, ns) + file.fdinfo(t)

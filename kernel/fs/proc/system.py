@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel import utsname
-from kernel.clocks import process_times
+from kernel.fs.proc import memory
 from kernel.fs.proc.generic import Entry, link, reg
+from kernel.fs.proc.locks import locks
 from kernel.pid import ns_of
 
 if TYPE_CHECKING:
@@ -17,42 +18,50 @@ CENTI = 10_000_000
 SECOND = 1_000_000_000
 
 
-class Usage:
-    """Processor time of all processes there are and were waited for, in ns."""
+class Usage(NamedTuple):
+    """Processor time since boot in ns, and how often tasks were switched."""
 
-    __slots__ = ("user", "nice", "system", "idle", "switches")
+    user: int
+    nice: int
+    system: int
+    idle: int
+    switches: int
 
-    def __init__(self, kernel: Kernel) -> None:
-        self.user = self.nice = self.system = self.switches = 0
-        for process in kernel.all_processes():
-            own = process_times(process)
-            for times in (own, process.child_times):
-                self.user += times.utime
-                self.system += times.stime
-                self.switches += times.nvcsw + times.nivcsw
-        self.idle = max(0, kernel.clock.monotonic() - self.user - self.system)
+
+def usage(kernel: Kernel) -> Usage:
+    """Sum up what all threads have used, those that are gone included."""
+    gone = kernel.gone
+    user, nice, system, switches = gone.utime, 0, gone.stime, gone.nvcsw + gone.nivcsw
+    for thread in kernel.all_threads():
+        times = thread.times
+        if thread.sched.nice > 0:
+            nice += times.utime
+        else:
+            user += times.utime
+        system += times.stime
+        switches += times.nvcsw + times.nivcsw
+    return Usage(user, nice, system, kernel.idle_ns, switches)
 
 
 def uptime(t: Thread, _: object) -> bytes:
     """Seconds since boot, and those the processor was idle."""
     now = t.kernel.clock.monotonic() // CENTI
-    idle = Usage(t.kernel).idle // CENTI
+    idle = t.kernel.idle_ns // CENTI
     return b"%d.%02d %d.%02d\n" % (now // 100, now % 100, idle // 100, idle % 100)
 
 
 def loadavg(t: Thread, _: object) -> bytes:
-    """Load is not averaged; running and existing tasks and the last pid are real."""
-    running = total = 0
-    for thread in t.kernel.all_threads():
-        total += 1
-        running += thread.state == "R" and not thread.exit_state
-    return b"0.00 0.00 0.00 %d/%d %d\n" % (running, total, ns_of(t).last)
+    """The load averages, running and existing threads, and the last pid of the reader's namespace."""
+    kernel = t.kernel
+    running = sum(thread.state == "R" and not thread.exit_state for thread in kernel.all_threads())
+    loads = b" ".join(b"%d.%02d" % load for load in kernel.load_average().shown())
+    return b"%s %d/%d %d\n" % (loads, running, kernel.tasks, ns_of(t).last)
 
 
 def stat(t: Thread, _: object) -> bytes:
     """Kernel and system statistics."""
     kernel = t.kernel
-    used = Usage(kernel)
+    used = usage(kernel)
     running = blocked = 0
     for thread in kernel.all_threads():
         if not thread.exit_state:
@@ -68,31 +77,6 @@ def stat(t: Thread, _: object) -> bytes:
             b"softirq 0 0 0 0 0 0 0 0 0 0 0\n",
         )
     )
-
-
-def meminfo(t: Thread, _: object) -> bytes:
-    """Memory in kB."""
-    kernel = t.kernel
-    total = kernel.memory.total * 4
-    free = kernel.memory.free * 4
-    shmem = kernel.vfs.hidden_mount.fs.statfs()
-    shared = (shmem.blocks - shmem.bfree) * 4
-    cached = shared
-    for mount in t.nsproxy.mnt.mounts():
-        sizes = mount.fs.statfs()
-        if mount.fs.type in (b"tmpfs", b"overlay", b"devtmpfs"):
-            cached += (sizes.blocks - sizes.bfree) * 4
-    rows = (
-        ("MemTotal", total), ("MemFree", free), ("MemAvailable", min(total, free + cached)), ("Buffers", 0),
-        ("Cached", cached), ("SwapCached", 0), ("Active", max(0, total - free)), ("Inactive", 0), ("Unevictable", 0),
-        ("Mlocked", 0), ("SwapTotal", 0), ("SwapFree", 0), ("Dirty", 0), ("Writeback", 0),
-        ("AnonPages", max(0, total - free - cached)), ("Mapped", cached), ("Shmem", shared), ("KReclaimable", 0), ("Slab", 0),
-        ("SReclaimable", 0), ("SUnreclaim", 0), ("KernelStack", kernel.tasks * 16), ("PageTables", 0), ("CommitLimit", total),
-        ("Committed_AS", max(0, total - free)), ("VmallocTotal", 34359738367), ("VmallocUsed", 0), ("VmallocChunk", 0),
-        ("HugePages_Total", None), ("HugePages_Free", None), ("Hugepagesize", 2048),
-    )  # fmt: skip
-    lines = [f"{name + ':':<16}{value or 0:8d}" + ("" if value is None else " kB") for name, value in rows]
-    return ("\n".join(lines) + "\n").encode()
 
 
 FLAGS = (
@@ -131,12 +115,18 @@ def command_line(t: Thread, _: object) -> bytes:
 
 def devices(t: Thread, _: object) -> bytes:
     """Major numbers with drivers."""
-    return b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"
+    return b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n128 ptm\n136 pts\n\nBlock devices:\n"
 
 
-def swaps(t: Thread, _: object) -> bytes:
-    """No swap."""
-    return b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+def tty_drivers(t: Thread, _: object) -> bytes:
+    """Drivers of terminals: name, device, major and minor numbers, kind; ps finds the names of terminals with it."""
+    return (
+        b"/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
+        b"/dev/console         /dev/console    5       1 system:console\n"
+        b"/dev/ptmx            /dev/ptmx       5       2 system\n"
+        b"pty_slave            /dev/pts      136 0-1048575 pty:slave\n"
+        b"pty_master           /dev/ptm      128 0-1048575 pty:master\n"
+    )
 
 
 def partitions(t: Thread, _: object) -> bytes:
@@ -144,17 +134,59 @@ def partitions(t: Thread, _: object) -> bytes:
     return b"major minor  #blocks  name\n\n"
 
 
+def interrupts(t: Thread, _: object) -> bytes:
+    """Interrupts: the timer's, which end time slices."""
+    kernel = t.kernel
+    ticks = kernel.gone.nivcsw + sum(thread.times.nivcsw for thread in kernel.all_threads())
+    return b"           CPU0       \nLOC: %10d   Local timer interrupts\nERR: %10d\nMIS: %10d\n" % (ticks, 0, 0)
+
+
+def softirqs(t: Thread, _: object) -> bytes:
+    """None: what they do for others happens at once."""
+    names = ("HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU")
+    return ("                    CPU0       \n" + "".join(f"{name:>12}: {0:10d}\n" for name in names)).encode()
+
+
+def cgroups(t: Thread, _: object) -> bytes:
+    """No controllers."""
+    return b"#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
+
+
+def execution_domains(t: Thread, _: object) -> bytes:
+    """Linux's."""
+    return b"0-0\tLinux           \t[kernel]\n"
+
+
+def empty(t: Thread, _: object) -> bytes:
+    """A list of things there are none of: disks, modules, keys."""
+    return b""
+
+
 FILES: tuple[Entry, ...] = (
     link(b"mounts", lambda t, fs: b"self/mounts"),
     reg(b"uptime", 0o444, uptime),
     reg(b"loadavg", 0o444, loadavg),
     reg(b"stat", 0o444, stat),
-    reg(b"meminfo", 0o444, meminfo),
+    reg(b"meminfo", 0o444, memory.meminfo),
     reg(b"cpuinfo", 0o444, cpuinfo),
     reg(b"version", 0o444, version),
     reg(b"filesystems", 0o444, filesystems),
     reg(b"cmdline", 0o444, command_line),
     reg(b"devices", 0o444, devices),
-    reg(b"swaps", 0o444, swaps),
     reg(b"partitions", 0o444, partitions),
+    reg(b"interrupts", 0o444, interrupts),
+    reg(b"softirqs", 0o444, softirqs),
+    reg(b"locks", 0o444, locks),
+    reg(b"cgroups", 0o444, cgroups),
+    reg(b"execdomains", 0o444, execution_domains),
+    reg(b"diskstats", 0o444, empty),
+    reg(b"modules", 0o444, empty),
+    reg(b"keys", 0o444, empty),
+    reg(b"key-users", 0o444, empty),
+    reg(b"tty/drivers", 0o444, tty_drivers),
+    reg(b"swaps", 0o444, memory.swaps),
+    reg(b"vmstat", 0o444, memory.vmstat),
+    reg(b"buddyinfo", 0o444, memory.buddyinfo),
+    reg(b"zoneinfo", 0o444, memory.zoneinfo),
+    reg(b"slabinfo", 0o400, memory.slabinfo),
 )

@@ -1,0 +1,71 @@
+"""/proc/locks and the lock lines of fdinfo (fs/locks.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kernel.fs.inode import major, minor
+from kernel.fs.locks import F_WRLCK, OFFSET_MAX, FileLocks, RecordLock
+
+if TYPE_CHECKING:
+    from kernel.fs.file import File, Stat
+    from kernel.kernel import Kernel
+    from kernel.pid import PidNamespace
+    from kernel.task import Thread
+
+
+def _line(number: int, lock: RecordLock, status: Stat, ns: PidNamespace, waits: bool) -> bytes:
+    """Return one line (lock_get_status); a waiter stands behind an arrow."""
+    flavour = b"FLOCK " if lock.flock else b"OFDLCK" if lock.process is None else b"POSIX "
+    pid = -1 if lock.process is None else lock.process.tgid_pid.nr_in(ns)
+    end = b"EOF" if lock.end == OFFSET_MAX else b"%d" % lock.end
+    return b"%d: %s%s ADVISORY  %s %d %02x:%02x:%d %d %s\n" % (
+        number, b"-> " if waits else b"", flavour, b"WRITE" if lock.kind == F_WRLCK else b"READ", pid, major(status.dev),
+        minor(status.dev), status.ino, lock.start, end,
+    )  # fmt: skip
+
+
+def _held(kernel: Kernel) -> Iterator[tuple[File, FileLocks]]:
+    """Yield every set of locks with a file of it.  Who holds a lock has the file open: all are found."""
+    seen: set[int] = set()
+    for table in dict.fromkeys(t.files for t in kernel.all_threads() if not t.exiting):
+        for file in table.slots:
+            if file is None:
+                continue
+            inode = file.inode()
+            locks = kernel.vfs.locks.nameless.get(file) if inode is None else inode.locks
+            if locks is not None and id(locks) not in seen:
+                seen.add(id(locks))
+                yield file, locks
+
+
+def locks(t: Thread, fs: Any) -> bytes:
+    """/proc/locks: each lock, and behind it those who wait for it; locks of processes of other namespaces are left out."""
+    ns = fs.ns
+    lines = []
+    number = 0
+    for file, held in _held(t.kernel):
+        status = file.stat(t)
+        waiting = list(held.waiting)
+        for lock in (*held.flocks.values(), *held.records):
+            if lock.process is not None and not lock.process.tgid_pid.nr_in(ns):
+                continue
+            number += 1
+            lines.append(_line(number, lock, status, ns, False))
+            blocked = [other for other in waiting if other.flock == lock.flock and other.conflicts(lock)]
+            for other in blocked:
+                waiting.remove(other)
+                lines.append(_line(number, other, status, ns, True))
+    return b"".join(lines)
+
+
+def lock_lines(t: Thread, task: Thread, file: File, ns: PidNamespace) -> bytes:
+    """The lines of fdinfo: locks that belong to the open file or to the task's descriptors (show_fd_locks)."""
+    inode = file.inode()
+    held = t.kernel.vfs.locks.nameless.get(file) if inode is None else inode.locks
+    if held is None:
+        return b""
+    mine = [lock for lock in (*held.flocks.values(), *held.records) if lock.owner is file or lock.owner is task.files]
+    status = file.stat(t)
+    return b"".join(b"lock:\t" + _line(number, lock, status, ns, False) for number, lock in enumerate(mine, 1))
