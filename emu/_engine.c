@@ -536,6 +536,97 @@ static PyTypeObject CoreType = {
     .tp_members = core_members,
 };
 
+/* A register as an attribute of a RegisterFile: emu.cpu._Register without byte code. */
+typedef struct {
+    PyObject_HEAD
+    int reg;
+} Register;
+
+static PyObject *unit_name, *core_name, *cpu_name, *context_name;
+
+/* Return the core a register file is loaded in, or with *context set one that can work on its saved form; new references. */
+static Core *core_of(PyObject *state, PyObject **context)
+{
+    PyObject *holder = PyObject_GetAttr(state, unit_name), *core;
+    *context = NULL;
+    if (holder == Py_None) {
+        Py_DECREF(holder);
+        *context = PyObject_GetAttr(state, context_name);
+        holder = *context == NULL ? NULL : PyObject_GetAttr(state, cpu_name);
+    }
+    core = holder == NULL ? NULL : PyObject_GetAttr(holder, core_name);
+    Py_XDECREF(holder);
+    if (core != NULL && Py_IS_TYPE(core, &CoreType) && (*context == NULL || context_bytes((Core *)core, *context) != NULL))
+        return (Core *)core;
+    if (core != NULL && !PyErr_Occurred())
+        PyErr_SetString(PyExc_TypeError, "the register file belongs to another kind of core");
+    Py_XDECREF(core);
+    Py_CLEAR(*context);
+    return NULL;
+}
+
+static PyObject *register_get(Register *self, PyObject *state, PyObject *owner)
+{
+    PyObject *context;
+    Core *core;
+    uint64_t value = 0;
+    (void)owner;
+    if (state == NULL || state == Py_None)
+        return Py_NewRef(self);
+    core = core_of(state, &context);
+    if (core == NULL)
+        return NULL;
+    if (context == NULL)
+        core->reg_read(core->uc, self->reg, &value);
+    else
+        core->context_reg_read(PyByteArray_AS_STRING(context), self->reg, &value);
+    Py_DECREF(core);
+    Py_XDECREF(context);
+    return PyLong_FromUnsignedLongLong(value);
+}
+
+static int register_set(Register *self, PyObject *state, PyObject *number)
+{
+    PyObject *context;
+    Core *core;
+    uint64_t value;
+    if (number == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "a register cannot be deleted");
+        return -1;
+    }
+    value = PyLong_AsUnsignedLongLongMask(number);
+    if (value == (uint64_t)-1 && PyErr_Occurred())
+        return -1;
+    core = core_of(state, &context);
+    if (core == NULL)
+        return -1;
+    if (context == NULL)
+        core->reg_write(core->uc, self->reg, &value);
+    else
+        core->context_reg_write(PyByteArray_AS_STRING(context), self->reg, &value);
+    Py_DECREF(core);
+    Py_XDECREF(context);
+    return 0;
+}
+
+static int register_init(Register *self, PyObject *arguments, PyObject *keywords)
+{
+    (void)keywords;
+    return PyArg_ParseTuple(arguments, "i", &self->reg) ? 0 : -1;
+}
+
+static PyTypeObject RegisterType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "emu._engine.Register",
+    .tp_basicsize = sizeof(Register),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "A 64-bit register as an attribute of a register file.",
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)register_init,
+    .tp_descr_get = (descrgetfunc)register_get,
+    .tp_descr_set = (descrsetfunc)register_set,
+};
+
 /* Rows of page-table entries, in _rows.c. */
 extern PyTypeObject RowsType;
 
@@ -546,12 +637,19 @@ static struct PyModuleDef engine_module = {
 PyMODINIT_FUNC PyInit__engine(void)
 {
     PyObject *module;
-    if (PyType_Ready(&CoreType) < 0 || PyType_Ready(&RowsType) < 0)
+    if (PyType_Ready(&CoreType) < 0 || PyType_Ready(&RegisterType) < 0 || PyType_Ready(&RowsType) < 0)
+        return NULL;
+    unit_name = PyUnicode_InternFromString("unit");
+    core_name = PyUnicode_InternFromString("core");
+    cpu_name = PyUnicode_InternFromString("cpu");
+    context_name = PyUnicode_InternFromString("context");
+    if (unit_name == NULL || core_name == NULL || cpu_name == NULL || context_name == NULL)
         return NULL;
     module = PyModule_Create(&engine_module);
     if (module == NULL)
         return NULL;
     if (PyModule_AddObjectRef(module, "Core", (PyObject *)&CoreType) < 0
+        || PyModule_AddObjectRef(module, "Register", (PyObject *)&RegisterType) < 0
         || PyModule_AddObjectRef(module, "Rows", (PyObject *)&RowsType) < 0
         || PyModule_AddIntConstant(module, "CHUNK", CHUNK) < 0) {
         Py_DECREF(module);

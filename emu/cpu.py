@@ -98,10 +98,10 @@ class _Batch:
 class _Register:
     """A 64-bit register as an attribute of a register file."""
 
-    __slots__ = ("_reg",)
+    __slots__ = ("reg",)
 
     def __init__(self, reg: int) -> None:
-        self._reg = reg
+        self.reg = reg
 
     @overload
     def __get__(self, state: None, owner: type[Any]) -> _Register: ...
@@ -112,15 +112,15 @@ class _Register:
             return self
         unit = state.unit
         if unit is not None:
-            return unit.core.get(self._reg)
-        return state.cpu.core.context_get(state.context, self._reg)
+            return unit.core.get(self.reg)
+        return state.cpu.core.context_get(state.context, self.reg)
 
     def __set__(self, state: RegisterFile, value: int) -> None:
         unit = state.unit
         if unit is not None:
-            unit.core.set(self._reg, value)
+            unit.core.set(self.reg, value)
         else:
-            state.cpu.core.context_set(state.context, self._reg, value)
+            state.cpu.core.context_set(state.context, self.reg, value)
 
 
 class RegisterFile:
@@ -200,7 +200,7 @@ class RegisterFile:
     def copy(self) -> RegisterFile:
         if self.unit is not None:
             self.unit.save()
-        return RegisterFile(self.cpu, bytearray(self.context), self.cr3)
+        return type(self)(self.cpu, bytearray(self.context), self.cr3)
 
     def reset(self, rip: int, rsp: int) -> None:
         if self.unit is not None:
@@ -209,6 +209,12 @@ class RegisterFile:
         self.cr3 = 0
         self.rip = rip
         self.rsp = rsp
+
+
+def _accelerated(register: type[Any]) -> type[RegisterFile]:
+    """Return RegisterFile with the registers made by ``register`` instead of _Register."""
+    fast = {name: register(slow.reg) for name, slow in vars(RegisterFile).items() if isinstance(slow, _Register)}
+    return type("AcceleratedRegisterFile", (RegisterFile,), {"__slots__": (), **fast})
 
 
 class Unit(Tlb):
@@ -262,8 +268,9 @@ class Unit(Tlb):
 class Processor:
     """The processor (see ``kernel.hardware.Cpu``)."""
 
-    __slots__ = ("_clock", "_one_engine", "_switches", "_tables", "_units", "blocks", "common", "core", "debug_status",
-                 "error_code", "fault_address", "floating", "frames", "general", "loaded",
+    __slots__ = ("_clock", "_one_engine", "_register_file", "_switches", "_tables", "_units", "blocks",
+                 "code_changed", "common", "core", "debug_status", "error_code", "fault_address", "floating", "frames",
+                 "general", "loaded",
                  "syscall", "vector")
 
     def __init__(self, engine: Engine, clock: TimeStamps) -> None:
@@ -289,9 +296,11 @@ class Processor:
         self.vector = 0
         self.debug_status = DR_STEP
         self.blocks = 0
+        self.code_changed = self.frames.code_changed
+        self._register_file = RegisterFile if engine.register is None else _accelerated(engine.register)
 
     def new_state(self) -> RegisterFile:
-        return RegisterFile(self, bytearray(self.common.engine.blank), 0)
+        return self._register_file(self, bytearray(self.common.engine.blank), 0)
 
     def new_tables(self) -> Tables:
         return Tables(self.frames, self.common.engine.rows)
@@ -330,9 +339,6 @@ class Processor:
     def step(self, state: CpuState, on: bool) -> None:
         flags = state.eflags
         state.eflags = flags | EFLAGS_TF if on else flags & ~EFLAGS_TF
-
-    def code_changed(self, frame: int) -> None:
-        self.frames.code_changed(frame)
 
     def interrupt(self) -> None:
         for unit in self._units:

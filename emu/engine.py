@@ -94,7 +94,7 @@ class Engine:
     """
 
     __slots__ = ("_callbacks", "_library", "_uc", "_window", "accelerated", "blank", "context_size", "core", "cr3",
-                 "frames", "rows")
+                 "frames", "register", "rows")
 
     def __init__(self, memory: int = 2 << 30, accelerate: bool | None = None, beside: Engine | None = None) -> None:
         """Make a machine with ``memory`` bytes of RAM (rounded down to pages), or one with the RAM of ``beside``.
@@ -140,6 +140,8 @@ class Engine:
         else:
             self.core = PythonCore(self._library, self._uc, bytes(self.blank), *offsets, self.frames.memory)
             self.rows = PythonRows(self.frames)
+        self.register: type[Any] | None = _engine.Register if self.accelerated else None
+        """What makes a register an attribute of a register file, if the C extension has it."""
         self._install_hooks()
         self._check_traps()
 
