@@ -36,7 +36,15 @@ from kernel.signal_pending import (
     recalc_sigpending,
     set_jobctl_pending,
 )
-from kernel.signal_send import PT_SEIZED, is_global_init, kill_pgrp, ptrace_trap_notify, send_signal, wake_stopped
+from kernel.signal_send import (
+    PT_SEIZED,
+    is_global_init,
+    kill_pgrp,
+    ptrace_trap_notify,
+    send_signal,
+    signal_ignored,
+    wake_stopped,
+)
 from kernel.task import RUNNING, STOPPED
 from kernel.user_ns import uid_for
 from kernel.waitqueue import KILLABLE, UNINTERRUPTIBLE, Block, Blocking, WaitQueue
@@ -62,7 +70,9 @@ def notify_parent_cldstop(t: Thread, for_ptracer: bool, why: int) -> None:
     if parent is None:
         return
     action = parent.sighand.actions[SIGCHLD]
-    if action.handler != SIG_IGN and not action.flags & SA_NOCLDSTOP:
+    # Most tracers do not want the signal: then it is not worth making, unless somebody watches.
+    wanted = parent.kernel.watch is not None or not signal_ignored(parent.process.living_thread, SIGCHLD, False)
+    if wanted and action.handler != SIG_IGN and not action.flags & SA_NOCLDSTOP:
         if why == CLD_CONTINUED:
             status = SIGCONT
         elif why == CLD_TRAPPED:

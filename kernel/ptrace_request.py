@@ -53,7 +53,7 @@ def check_attached(t: Thread, target: Thread, any_state: bool = False) -> None:
         or target.block is None
         or target.jobctl & JOBCTL_LISTENING
         or fatal_signal_pending(target)
-        or _changed_its_pid(t, target)
+        or (target.stop_code and _changed_its_pid(t, target))
     ):
         raise Errno.ESRCH
 

@@ -16,6 +16,8 @@ stop reports to wait(2) is ``stop_code``; the tracer's answer, a signal number, 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from kernel import ptrace
 from kernel.jobctl import continue_after_stop, notify_parent_cldstop, participate_group_stop
 from kernel.pid import ns_of
@@ -36,7 +38,7 @@ from kernel.signal_pending import (
 from kernel.signal_send import force_signal, send_sig_self, send_signal
 from kernel.task import TRACED, Thread
 from kernel.user_ns import uid_for
-from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
+from kernel.waitqueue import KILLABLE, Block, Blocking
 
 MESSAGE_SYSCALL_ENTRY = 1
 MESSAGE_SYSCALL_EXIT = 2
@@ -71,10 +73,8 @@ def ptrace_stop(
     if complete:
         continue_after_stop(t.process)
     tracer = t.parent
-    # Nothing wakes this queue: the tracer and SIGKILL wake the thread itself.
-    yield Block(
-        "ptrace_stop", WaitQueue(), state=KILLABLE, who=lambda: f"its tracer {tracer.tid if tracer is not None else 0}"
-    )
+    # No queue: the tracer and SIGKILL wake the thread itself.
+    yield Block("ptrace_stop", state=KILLABLE, who=lambda: f"its tracer {tracer.tid if tracer is not None else 0}")
     code, info = t.stop_code, t.last_siginfo
     t.last_siginfo = None
     t.ptrace_message = 0
@@ -89,22 +89,30 @@ def _notify_stop(t: Thread, why: int, complete: bool, notified: bool) -> None:
     semantics = t.kernel.semantics
     # Patch 25: what a tracer hears of is a trap, whatever the reason, as its wait says.
     tracer_why = CLD_TRAPPED if semantics.always_trapped else why
-    same_parent = complete and not reparented(t)
+    if not complete:
+        notify_parent_cldstop(t, True, tracer_why)
+        return
+    same_parent = not reparented(t)
     if semantics.identical_stop_once:
         # Patch 24: one report may stand for both only if both would be about the same pid and the same stop.
         identical = same_parent and t.pid is t.process.tgid_pid and not notified
         if not identical:
             notify_parent_cldstop(t, True, tracer_why)
-        if complete:
-            notify_parent_cldstop(t, False, CLD_STOPPED)
+        notify_parent_cldstop(t, False, CLD_STOPPED)
         return
     notify_parent_cldstop(t, True, tracer_why)
-    if complete and not same_parent:
+    if not same_parent:
         notify_parent_cldstop(t, False, CLD_STOPPED)
 
 
+@lru_cache(maxsize=64)
+def _trap_info(signo: int, code: int, pid: int, uid: int) -> SigInfo:
+    """The same at every system call of a tracee, so made once."""
+    return SigInfo(signo, code=code, pid=pid, uid=uid)
+
+
 def _notify(t: Thread, signo: int, code: int, why: int, message: int) -> Blocking[tuple[int, SigInfo | None]]:
-    info = SigInfo(signo, code=code, pid=t.pid.nr_in(ns_of(t)), uid=uid_for(t, t.cred.uid))
+    info = _trap_info(signo, code, t.pid.numbers[-1][1], uid_for(t, t.cred.uid))
     return ptrace_stop(t, code, why, message, info)
 
 
@@ -173,7 +181,8 @@ def event_exit(t: Thread, code: int) -> Blocking[None]:
 def _report_syscall(t: Thread, message: int) -> Blocking[bool]:
     """Stop at a system call; return True if the thread is to die (ptrace_report_syscall)."""
     if t.ptrace:
-        signo = yield from ptrace_notify(t, SIGTRAP | (0x80 if t.ptrace & PT_TRACESYSGOOD else 0), message)
+        code = SIGTRAP | 0x80 if t.ptrace & PT_TRACESYSGOOD else SIGTRAP
+        signo, _ = yield from _notify(t, SIGTRAP, code, CLD_TRAPPED, message)
         if signo and not fatal_signal_pending(t) and signo <= NSIG:
             send_signal(t, SigInfo(signo, code=SI_KERNEL), group=False)
     return fatal_signal_pending(t)

@@ -24,7 +24,7 @@ from kernel.ptrace import TRACE_CHANGED, TRACE_EMU, TRACE_SYSCALL
 from kernel.ptrace_stop import report_syscall_entry, report_syscall_exit
 from kernel.ptrace_user import syscall_registers
 from kernel.seccomp import secure_compat_call, secure_computing
-from kernel.signal_deliver import exit_to_user_mode
+from kernel.signal_deliver import EXIT_WORK, exit_to_user_mode
 from kernel.signal_pending import fatal_signal_pending
 from kernel.task import (
     DISK_SLEEP,
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 SYSCALL_BLOCKS = 20
 """A system call or fault costs the virtual time of this many basic blocks, so that a loop of calls makes time pass."""
+
+LOOK_NS = 100_000
+"""Time between two looks at the outside world while tasks run."""
 
 _MASK = (1 << 64) - 1
 _PAGE_FAULT = Trap.PAGE_FAULT.value
@@ -131,10 +134,13 @@ class Scheduler:
         kernel = self.kernel
         timers, clock, queue = kernel.timers, kernel.clock, self.queue
         console = kernel.console
+        look = 0
         while kernel.tasks and not self.stopping:
-            if timers.next <= clock.monotonic():
-                timers.fire(clock.monotonic())
-            if console.attached:
+            now = clock.monotonic()
+            if timers.next <= now:
+                timers.fire(now)
+            if now >= look and console.attached:
+                look = now + LOOK_NS
                 console.poll(0)
             if queue:
                 t = queue.popleft()
@@ -223,11 +229,9 @@ class Scheduler:
         while True:
             if t.kstack is not None and not self._resume(t):
                 return
-            if t.work:
-                pending = exit_to_user_mode(t)
-                if pending is not None:
-                    t.kstack = pending
-                    continue
+            if t.work & EXIT_WORK:
+                t.kstack = exit_to_user_mode(t)
+                continue
             if budget <= 0 or self._resched:
                 self._resched = False
                 times.nivcsw += 1

@@ -1,8 +1,8 @@
 """Delivering signals: what happens to a thread on its way back to user mode (get_signal, arch_do_signal_or_restart).
 
-``exit_to_user_mode`` is called by the run loop whenever ``Thread.work`` is set.  One pass runs task work, takes one signal
-and acts on it: a handler is called by building a frame (``sigframe``); the default action stops or ends the process; and
-if there is none, the temporary signal mask of calls like sigsuspend ends.
+``exit_to_user_mode`` is called by the run loop whenever ``Thread.work`` has one of the EXIT_WORK bits.  One pass runs
+task work, takes one signal and acts on it: a handler is called by building a frame (``sigframe``); the default action stops
+or ends the process; and if there is none, the temporary signal mask of calls like sigsuspend ends.
 
 An interrupted system call left one of the ERESTART codes in RAX.  Which becomes EINTR and which repeats the call:
 
@@ -63,7 +63,8 @@ if TYPE_CHECKING:
     from kernel.task import Thread
     from kernel.waitqueue import Blocking
 
-_EXIT_WORK = WORK_SIGNAL | WORK_RESUME | WORK_RESTORE_MASK
+EXIT_WORK = WORK_SIGNAL | WORK_RESUME | WORK_RESTORE_MASK
+"""``Thread.work`` that ``exit_to_user_mode`` does."""
 _BIAS = 1 << 64
 _EINTR = _BIAS - Errno.EINTR.number
 _ERESTARTSYS = _BIAS - Errno.ERESTARTSYS.number
@@ -73,16 +74,9 @@ _ERESTART_RESTARTBLOCK = _BIAS - Errno.ERESTART_RESTARTBLOCK.number
 NR_RESTART_SYSCALL = 219
 
 
-def exit_to_user_mode(t: Thread) -> Blocking[None] | None:
-    """Do what ``t.work`` asks for before user mode is entered (exit_to_user_mode_loop).
-
-    Returns None if there is nothing to do, else a generator that does one round; the caller looks at ``t.work`` again
-    afterwards.
-    """
-    return _work(t) if t.work & _EXIT_WORK else None
-
-
-def _work(t: Thread) -> Blocking[None]:
+def exit_to_user_mode(t: Thread) -> Blocking[None]:
+    """Do one round of what ``t.work`` asks for before user mode is entered (exit_to_user_mode_loop); the caller looks at
+    ``t.work`` again afterwards."""
     if t.work & WORK_RESUME:
         t.work &= ~WORK_RESUME
         work, t.task_work = t.task_work, []

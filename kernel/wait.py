@@ -7,8 +7,8 @@ With a pid the target is looked up directly; without one the caller's lists are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from kernel import ptrace
 from kernel.clocks import CpuTimes
@@ -34,8 +34,7 @@ WCLONE = 0x80000000
 P_ALL, P_PID, P_PGID, P_PIDFD = range(4)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a successful wait tells: pid in the caller's namespace, wait status, and for siginfo code, value and uid."""
 
     pid: int
@@ -47,8 +46,7 @@ class Report:
     maxrss_pages: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class WaitOptions:
+class WaitOptions(NamedTuple):
     """What to wait for: ``kind`` is P_ALL, P_PID (``pid``) or P_PGID (``pid`` as group); ``flags`` as in waitid(2)."""
 
     kind: int
@@ -56,13 +54,12 @@ class WaitOptions:
     flags: int
 
 
-def _waiters(t: Thread, flags: int) -> Iterator[Thread]:
+def _waiters(t: Thread, flags: int) -> Iterable[Thread]:
     """The threads whose children count: all of the process, or only the caller with __WNOTHREAD."""
-    yield t
-    if not flags & WNOTHREAD:
-        for other in t.process.threads:
-            if other is not t:
-                yield other
+    threads = t.process.threads
+    if flags & WNOTHREAD or len(threads) == 1:
+        return (t,)
+    return [t, *(other for other in threads if other is not t)]
 
 
 def _targets(t: Thread, options: WaitOptions) -> Iterator[tuple[Thread, bool]]:
@@ -83,14 +80,15 @@ def _targets(t: Thread, options: WaitOptions) -> Iterator[tuple[Thread, bool]]:
         if thread is not None and _traced_by(t, thread, flags):
             yield thread, True
         return
-    if options.kind == P_PGID and options.pid is None:
+    pgrp = options.pid if options.kind == P_PGID else None
+    if options.kind == P_PGID and pgrp is None:
         return
     for waiter in _waiters(t, flags):
         for process in list(waiter.children):
-            if options.kind == P_ALL or process.pgrp is options.pid:
+            if pgrp is None or process.pgrp is pgrp:
                 yield process.wait_task, False
         for tracee in list(waiter.ptraced):
-            if options.kind == P_ALL or tracee.process.pgrp is options.pid:
+            if pgrp is None or tracee.process.pgrp is pgrp:
                 yield tracee, True
 
 
@@ -101,11 +99,8 @@ def _traced_by(t: Thread, target: Thread, flags: int) -> bool:
     )
 
 
-def _eligible(target: Thread, as_tracee: bool, flags: int) -> bool:
-    """Patch 11: __WCLONE chooses children whose effective exit signal is not SIGCHLD (mainline: the one of the clone);
-    tracees are always eligible."""
-    if as_tracee or flags & WALL:
-        return True
+def _eligible(target: Thread, flags: int) -> bool:
+    """Patch 11: __WCLONE chooses children whose effective exit signal is not SIGCHLD (mainline: the one of the clone)."""
     rules = target.kernel.semantics
     signal = effective_exit_signal(target) if rules.wclone_follows_exec else target.process.exit_signal
     return (signal != SIGCHLD) == bool(flags & WCLONE)
@@ -116,8 +111,19 @@ def _scan(t: Thread, options: WaitOptions) -> Report | bool:
     something = False
     flags = options.flags
     for target, as_tracee in _targets(t, options):
+        # Tracees are always eligible.
+        if not as_tracee and not flags & WALL and not _eligible(target, flags):
+            continue
         state = target.exit_state
-        if state == EXIT_DEAD or not _eligible(target, as_tracee, flags):
+        if state == EXIT_NONE:
+            something = True
+            process = target.process
+            if target.stop_code or process.stop_stopped or (flags & WCONTINUED and process.stop_continued):
+                report = _stopped(t, target, flags) or _continued(t, target, as_tracee, flags)
+                if report is not None:
+                    return report
+            continue
+        if state == EXIT_DEAD:
             continue
         if state == EXIT_TRACED and not as_tracee:
             continue
@@ -126,8 +132,7 @@ def _scan(t: Thread, options: WaitOptions) -> Report | bool:
                 return _reap(t, target, True, flags)
             continue  # nothing else can ever happen to it, so it does not count as something to wait for
         if (
-            state != EXIT_NONE
-            and target.ptrace
+            target.ptrace
             and _traced_by(t, target, flags)
             and not flags & (WEXITED | WCONTINUED)
             and not t.kernel.semantics.wait_sees_group_stop

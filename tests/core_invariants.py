@@ -16,7 +16,6 @@ gone.  So I1 and I2 are asserted only for kernels whose first threads may go.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from core_world import UIDS, World
 
@@ -217,7 +216,7 @@ def check_waiters(world: World) -> None:
     for t, options in world.sleeping.items():
         if t.block is None:
             continue
-        found = _scan(t, replace(options, flags=options.flags | WNOWAIT))
+        found = _scan(t, options._replace(flags=options.flags | WNOWAIT))
         assert not isinstance(found, Report), f"{t} sleeps in wait and there is {found}"
         assert found or not world.kernel.semantics.traced_first_exit, f"{t} sleeps in wait and has nothing to wait for"
 

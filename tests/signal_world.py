@@ -22,7 +22,7 @@ from kernel.rlimit import Rlimits
 from kernel.sched_params import SchedParams
 from kernel.semantics import Semantics
 from kernel.signal import SigAction, SigAltStack, SigHand, SigInfo
-from kernel.signal_deliver import exit_to_user_mode
+from kernel.signal_deliver import EXIT_WORK, exit_to_user_mode
 from kernel.task import RUNNING, SLEEPING, STOPPED, TRACED, WORK_SIGNAL, Process, Thread
 from kernel.waitqueue import INTERRUPTIBLE, KILLABLE, Block, Wakeup
 
@@ -226,10 +226,9 @@ class World:
                 if t.block is not None:
                     break
                 if t.kstack is None:
-                    work = exit_to_user_mode(t)
-                    if work is None:
+                    if not t.work & EXIT_WORK:
                         break
-                    t.kstack = work
+                    t.kstack = exit_to_user_mode(t)
                     reason: Any = None
                 else:
                     reason = t.wake_reason

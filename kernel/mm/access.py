@@ -92,13 +92,17 @@ class UserAccess:
             entry = self.tables.lookup(page)
             if entry & wanted != wanted:
                 raise Errno.EFAULT
-        base = entry & PTE_FRAME
+        self.remember(page, entry)
+        return entry & PTE_FRAME
+
+    def remember(self, page: int, entry: int) -> None:
+        """The page at address ``page`` has this entry: keep what the program itself may do with it."""
         if len(self._readable) > _CACHE_LIMIT:
             self.forget_all()
-        self._readable[page >> 12] = base
-        if entry & PTE_W:
-            self._writable[page >> 12] = base
-        return base
+        if entry & _READ == _READ:
+            self._readable[page >> 12] = entry & PTE_FRAME
+            if entry & PTE_W:
+                self._writable[page >> 12] = entry & PTE_FRAME
 
     # -- reading --------------------------------------------------------------------------------------------------
     def read(self, address: int, size: int, force: bool = False) -> bytes:

@@ -321,4 +321,6 @@ def foreign_page(mm: AddressSpace, address: int, write: bool) -> int:
             raise Errno.EFAULT
     except OutOfFrames:
         raise Errno.EFAULT from None
-    return mm.tables.lookup(page) & PTE_FRAME
+    entry = mm.tables.lookup(page)
+    mm.remember(page, entry)
+    return entry & PTE_FRAME
