@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 
 class UnixNames:
-    """The abstract names of a namespace: ``bound`` maps a name (without the leading NUL) to its socket."""
+    """The AF_UNIX sockets of a namespace: all of them, and ``bound`` by abstract name (without the leading NUL)."""
 
-    __slots__ = ("bound", "_last_auto")
+    __slots__ = ("sockets", "bound", "_last_auto")
 
     def __init__(self) -> None:
+        self.sockets: dict[UnixSocket, None] = {}
         self.bound: dict[bytes, UnixSocket] = {}
         self._last_auto = 0
 

@@ -123,7 +123,7 @@ _NEEDS_RESET = frozenset((State.ESTABLISHED, State.CLOSE_WAIT, State.FIN_WAIT1, 
 class TimeWait:
     """What is left of a connection for a minute: it holds the port (inet_timewait_sock)."""
 
-    __slots__ = ("local", "remote", "family", "uid", "v6only", "reuse", "reuse_port", "listening", "deadline", "_sock")
+    __slots__ = ("local", "remote", "family", "uid", "v6only", "reuse", "reuse_port", "listening", "deadline", "_clock")
 
     state = State.TIME_WAIT
 
@@ -138,12 +138,17 @@ class TimeWait:
         self.listening = False
         clock = sock.kernel.clock
         self.deadline = clock.monotonic() + TIME_WAIT_NS
-        self._sock = clock
+        self._clock = clock
+
+    @property
+    def remaining(self) -> int:
+        """ns of the minute that are left."""
+        return self.deadline - self._clock.monotonic()
 
     @property
     def expired(self) -> bool:
         """Whether the minute is over."""
-        return self._sock.monotonic() >= self.deadline
+        return self._clock.monotonic() >= self.deadline
 
 
 class TcpSocket(InetSocket):

@@ -91,9 +91,10 @@ class Datagram(NamedTuple):
 
 
 class UdpSocket(InetSocket):
-    """A UDP socket; ``queue`` holds what it has received, ``held`` bytes of its buffer.  ``connected``: it has a peer."""
+    """A UDP socket; ``queue`` holds what it has received, ``held`` bytes of its buffer,
+    ``drops`` what it had no room for.  ``connected``: it has a peer."""
 
-    __slots__ = ("queue", "held", "connected")
+    __slots__ = ("queue", "held", "drops", "connected")
 
     READ_WCHAN = "__skb_wait_for_more_packets"
     OPTIONS: ClassVar[Options] = {
@@ -114,7 +115,7 @@ class UdpSocket(InetSocket):
     def __init__(self, t: Thread, family: int, flags: int) -> None:
         super().__init__(t, family, SOCK_DGRAM, IPPROTO_UDP, flags, t.nsproxy.net.udp)
         self.queue: deque[Datagram] = deque()
-        self.held = 0
+        self.held = self.drops = 0
         self.connected = False
 
     # -- connecting -----------------------------------------------------------------------------------------------
@@ -246,6 +247,7 @@ class UdpSocket(InetSocket):
 
     def _deliver(self, datagram: Datagram) -> None:
         if self.held + datagram.charge > self.receive_buffer:
+            self.drops += 1
             return
         self.held += datagram.charge
         self.queue.append(datagram)

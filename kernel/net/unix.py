@@ -128,6 +128,7 @@ class UnixSocket(Socket):
         self.other_cred: PeerCred | None = None
         self.closed = self.was_connected = False
         self.inodes = t.kernel.unix_inodes
+        self.net.unix.sockets[self] = None
         self.blocked_on: WaitQueue | None = None
         """The queue of another socket that was too full for the last attempt."""
 
@@ -448,6 +449,7 @@ class UnixSocket(Socket):
     def release(self) -> None:
         """The last descriptor is gone (unix_release_sock): the peer reads the rest, then end of file or ECONNRESET."""
         self.closed = True
+        self.net.unix.sockets.pop(self, None)
         names = self.net.unix
         if self.inode_bound is not None:
             if self.inodes.get(self.inode_bound) is self:

@@ -14,63 +14,18 @@ from kernel.fs.inode import Dentry, Dirent, FileSystem
 from kernel.fs.proc import activity, array, attributes, namespace, task_mmu
 from kernel.fs.proc.fd import FdDir, FdInfoDir
 from kernel.fs.proc.generic import LOCK_TRACE, MAPS_ACCESS, MM_ACCESS, Entry, Table, directory, reg, special
-from kernel.fs.proc.inode import HIDEPID_INVISIBLE, HIDEPID_NO_ACCESS
 from kernel.fs.proc.link import cwd_link, exe_link, root_link, task_link
 from kernel.fs.proc.map_files import MapFilesDir
 from kernel.fs.proc.mem import MemInode
+from kernel.fs.proc.net import NetDir
 from kernel.fs.proc.ns import NsDir, UserNsFile, set_timens_offsets, timens_offsets
 from kernel.fs.proc.pagemap import PagemapInode, clear_refs
-from kernel.fs.proc.target import GuardedDir, Target, TaskDentry, TaskFile, TaskNode, number
+from kernel.fs.proc.target import TableDir, Target, TaskDentry, TaskNode, number
 from kernel.fs.regular import DirectoryFile
 
 if TYPE_CHECKING:
     from kernel.fs.mount import Path
     from kernel.task import Thread
-
-
-class TableDir(GuardedDir):
-    """A directory whose files are those of a table.  Nodes are made by the lookup and know only the ``Pid``."""
-
-    __slots__ = ("table", "slot")
-
-    def __init__(self, fs: FileSystem, ino: int, entry: Entry, target: Target, table: Table, slot: int) -> None:
-        super().__init__(fs, ino, entry, target)
-        self.table = table
-        self.slot = slot
-        self.nlink = table.links
-        if not target.fs.shown.hidepid:
-            self.mode = entry.mode  # nothing to ask
-
-    def open(self, t: Thread, where: Path, flags: int) -> File:
-        """Open it."""
-        return DirectoryFile(where, flags)
-
-    def question(self, t: Thread) -> None:
-        """May ``t`` enter, by the mount's hidepid (proc_pid_permission)?  ESRCH, ENOENT, EPERM."""
-        fs = self.target.fs
-        task = self.target.thread()
-        if task is None:
-            raise Errno.ESRCH
-        if not fs.may_see(t, task, HIDEPID_NO_ACCESS):
-            raise Errno.ENOENT if fs.shown.hidepid >= HIDEPID_INVISIBLE else Errno.EPERM
-
-    def lookup(self, here: Dentry, name: bytes) -> Dentry:
-        """Make the node ``name``."""
-        target = self.target
-        found = self.table.index.get(name)
-        if target.thread() is None:
-            raise Errno.ESRCH  # what looking for the permission to enter finds
-        if found is None:
-            raise Errno.ENOENT
-        slot, entry = found
-        return Dentry(name, here, (entry.node or TaskFile)(target.fs, target.ino(self.slot + slot), entry, target))
-
-    def readdir(self, here: Dentry) -> list[Dirent]:
-        """List what there is for every task.  ENOENT if it is gone."""
-        target = self.target
-        if target.thread() is None:
-            raise Errno.ENOENT
-        return [Dirent(row.name, target.ino(self.slot + slot), row.mode >> 12) for slot, row in enumerate(self.table.rows)]
 
 
 _LABELS = (b"current", b"prev", b"exec", b"fscreate", b"keycreate", b"sockcreate")
@@ -127,6 +82,7 @@ TGID_BASE = Table(
     directory(b"map_files", 0o500, MapFilesDir),
     directory(b"fdinfo", 0o555, FdInfoDir),
     directory(b"ns", 0o511, NsDir),
+    directory(b"net", 0o555, NetDir),
     reg(b"environ", 0o400, attributes.environ, access=MM_ACCESS),
     reg(b"auxv", 0o400, attributes.auxv, access=MM_ACCESS),
     reg(b"status", 0o444, array.status),

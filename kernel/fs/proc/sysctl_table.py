@@ -16,6 +16,11 @@ from kernel.errno import Errno
 from kernel.fs.proc.generic import Entry
 from kernel.fs.proc.sysctl import LONG_MAX, UINT_MAX, ULONG_MAX, Numbers, Text, fixed, setting, shown, sysctl
 from kernel.fs.vfs import uuid4
+from kernel.net.inet import FIRST_UNPRIVILEGED
+from kernel.net.ports import FIRST_EPHEMERAL, LAST_EPHEMERAL
+from kernel.net.socket import DEFAULT_BUFFER, MAX_BUFFER
+from kernel.net.tcp import FIRST_RECEIVE_BUFFER, FIRST_SEND_BUFFER, SOMAXCONN
+from kernel.net.unix import MAX_DGRAM_QLEN
 from kernel.pid import PID_MAX_LIMIT, ns_of
 from kernel.rlimit import NR_OPEN
 from kernel.seccomp_filter import ACTIONS, RET_ALLOW
@@ -220,6 +225,30 @@ FS: tuple[Entry, ...] = (
     fixed(b"fs/mqueue/queues_max", 256),
 )
 
-NET: tuple[Entry, ...] = (fixed(b"net/core/somaxconn", 4096),)
+NET: tuple[Entry, ...] = (
+    fixed(b"net/core/somaxconn", SOMAXCONN),
+    fixed(b"net/core/rmem_default", DEFAULT_BUFFER),
+    fixed(b"net/core/wmem_default", DEFAULT_BUFFER),
+    fixed(b"net/core/rmem_max", MAX_BUFFER),
+    fixed(b"net/core/wmem_max", MAX_BUFFER),
+    fixed(b"net/core/optmem_max", 131072),
+    sysctl(b"net/ipv4/ip_local_port_range", 0o444, Numbers(lambda t: (FIRST_EPHEMERAL, LAST_EPHEMERAL))),
+    fixed(b"net/ipv4/ip_unprivileged_port_start", FIRST_UNPRIVILEGED),
+    fixed(b"net/ipv4/ip_forward", 0),
+    fixed(b"net/ipv4/ip_nonlocal_bind", 0),
+    sysctl(b"net/ipv4/ping_group_range", 0o444, Numbers(lambda t: (1, 0))),
+    sysctl(b"net/ipv4/tcp_rmem", 0o444, Numbers(lambda t: (4096, FIRST_RECEIVE_BUFFER, 6291456))),
+    sysctl(b"net/ipv4/tcp_wmem", 0o444, Numbers(lambda t: (4096, FIRST_SEND_BUFFER, 4194304))),
+    fixed(b"net/ipv4/tcp_fin_timeout", 60),
+    fixed(b"net/ipv4/tcp_syn_retries", 6),
+    fixed(b"net/ipv4/tcp_keepalive_time", 7200),
+    fixed(b"net/ipv4/tcp_keepalive_intvl", 75),
+    fixed(b"net/ipv4/tcp_keepalive_probes", 9),
+    fixed(b"net/ipv6/bindv6only", 0),
+    fixed(b"net/ipv6/conf/all/disable_ipv6", 0),
+    fixed(b"net/ipv6/conf/default/disable_ipv6", 0),
+    fixed(b"net/ipv6/conf/lo/disable_ipv6", 0),
+    fixed(b"net/unix/max_dgram_qlen", MAX_DGRAM_QLEN),
+)
 
 SYSCTLS: tuple[Entry, ...] = FS + KERNEL + NET + VM

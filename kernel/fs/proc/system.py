@@ -164,6 +164,7 @@ def empty(t: Thread, _: object) -> bytes:
 
 FILES: tuple[Entry, ...] = (
     link(b"mounts", lambda t, fs: b"self/mounts"),
+    link(b"net", lambda t, fs: b"self/net"),
     reg(b"uptime", 0o444, uptime),
     reg(b"loadavg", 0o444, loadavg),
     reg(b"stat", 0o444, stat),

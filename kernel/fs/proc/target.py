@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
 from kernel.fs.file import File, Stat
-from kernel.fs.inode import Dentry, FileSystem
-from kernel.fs.proc.generic import Access, Entry, ProcFile, ProcInode, TextFile
-from kernel.fs.proc.inode import ProcFs
+from kernel.fs.inode import Dentry, Dirent, FileSystem
+from kernel.fs.proc.generic import Access, Entry, ProcFile, ProcInode, Table, TextFile
+from kernel.fs.proc.inode import HIDEPID_INVISIBLE, HIDEPID_NO_ACCESS, ProcFs
+from kernel.fs.regular import DirectoryFile
 from kernel.ptrace_access import MODE_FSCREDS, may_access
 from kernel.task import EXIT_DEAD
 
@@ -206,3 +207,48 @@ def number(name: bytes) -> int:
     if not name.isdigit() or (len(name) > 1 and name.startswith(b"0")) or len(name) > 10:
         raise Errno.ENOENT
     return int(name)
+
+
+class TableDir(GuardedDir):
+    """A directory whose files are those of a table.  Nodes are made by the lookup and know only the ``Pid``."""
+
+    __slots__ = ("table", "slot")
+
+    def __init__(self, fs: FileSystem, ino: int, entry: Entry, target: Target, table: Table, slot: int) -> None:
+        super().__init__(fs, ino, entry, target)
+        self.table = table
+        self.slot = slot
+        self.nlink = table.links
+        if not target.fs.shown.hidepid:
+            self.mode = entry.mode  # nothing to ask
+
+    def open(self, t: Thread, where: Path, flags: int) -> File:
+        """Open it."""
+        return DirectoryFile(where, flags)
+
+    def question(self, t: Thread) -> None:
+        """May ``t`` enter, by the mount's hidepid (proc_pid_permission)?  ESRCH, ENOENT, EPERM."""
+        fs = self.target.fs
+        task = self.target.thread()
+        if task is None:
+            raise Errno.ESRCH
+        if not fs.may_see(t, task, HIDEPID_NO_ACCESS):
+            raise Errno.ENOENT if fs.shown.hidepid >= HIDEPID_INVISIBLE else Errno.EPERM
+
+    def lookup(self, here: Dentry, name: bytes) -> Dentry:
+        """Make the node ``name``."""
+        target = self.target
+        found = self.table.index.get(name)
+        if target.thread() is None:
+            raise Errno.ESRCH  # what looking for the permission to enter finds
+        if found is None:
+            raise Errno.ENOENT
+        slot, entry = found
+        return Dentry(name, here, (entry.node or TaskFile)(target.fs, target.ino(self.slot + slot), entry, target))
+
+    def readdir(self, here: Dentry) -> list[Dirent]:
+        """List what there is for every task.  ENOENT if it is gone."""
+        target = self.target
+        if target.thread() is None:
+            raise Errno.ENOENT
+        return [Dirent(row.name, target.ino(self.slot + slot), row.mode >> 12) for slot, row in enumerate(self.table.rows)]
