@@ -208,6 +208,7 @@ class World:
         t.sched = SchedParams()
         t.files = SimpleNamespace(put=lambda t: None)  # type: ignore[assignment]
         t.fs = SimpleNamespace(put=lambda: None)  # type: ignore[assignment]
+        t.nsproxy = SimpleNamespace(mnt=SimpleNamespace(put=lambda: None))  # type: ignore[assignment]
         t.real_parent = t.parent = parent
         t.self_exec_id = t.parent_exec_id = 0
         t.no_new_privs = False
