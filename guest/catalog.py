@@ -4,7 +4,7 @@ A program documents itself: the first line of its comment is ``NAME -- TITLE``, 
 needs.  The keys are
 
 ``needs``    comma list: ``root`` (only meaningful as root), ``proc`` (reads /proc),
-           ``core`` (natively only where core_pattern is ``core``)
+           ``core`` (natively only where core_pattern is ``core``), ``linux-X.Y`` (natively from that kernel on)
 ``native``   ``no``: must never run on a host (a hog), ``probe``: runs there, but its output is not the expectation
 ``qemu``     ``no``: qemu-user is known not to model this
 ``libc``     ``glibc`` or ``musl`` when it builds with one of them only

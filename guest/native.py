@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -81,6 +82,11 @@ def _cores_are_files() -> bool:
     return settings == ["core", "0"]
 
 
+def _release(text: str) -> tuple[int, ...]:
+    """Return major and minor number of a kernel release."""
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
+
+
 def skip_reason(program: Program, libc: str) -> str:
     """Return why ``program`` cannot be run natively here as it is meant to be, or an empty string."""
     if missing := compiler_missing(libc):
@@ -91,6 +97,9 @@ def skip_reason(program: Program, libc: str) -> str:
         return "the native run needs root"
     if "core" in program.needs and not _cores_are_files():
         return "core files of this host go elsewhere (core_pattern)"
+    for need in program.needs:
+        if need.startswith("linux-") and _release(platform.release()) < _release(need.removeprefix("linux-")):
+            return f"the host's kernel is older than {need.removeprefix('linux-')}"
     return ""
 
 

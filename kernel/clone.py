@@ -157,6 +157,7 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.ptrace_message = 0
     t.last_siginfo = None
     t.trace_flags = 0
+    t.tls = None
     t.debug = None
     t.debug_status = 0
     t.jobctl = 0
@@ -249,6 +250,7 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     child.cpu = t.cpu.copy()
     child.cpu.rax = 0
     child.syscall_nr = t.syscall_nr
+    child.tls = t.tls
     if t.trace_flags & ptrace.TRACE_FORCED_TF:
         child.cpu.eflags &= ~ptrace.EFLAGS_TF  # the debugger steps the parent
     if t.debug_status or t.debug is not None:

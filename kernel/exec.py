@@ -168,6 +168,7 @@ def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, pa
     t.robust_list = (0, 0)
     t.clear_child_tid = 0
     t.rseq = (0, 0, 0)
+    t.tls = None
     hw_breakpoint.flush(t)
     exec_timers(process)
     if t.files.users > 1:

@@ -15,10 +15,8 @@ from kernel.cred import CAP_SYS_PTRACE
 from kernel.errno import Errno
 from kernel.hardware import USER_TOP
 from kernel.pid import ns_of
-from kernel.ptrace import EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP, O_MASK, PT_OPT_SHIFT, PT_SEIZED
+from kernel.ptrace import EVENT_EXEC, EVENT_STOP, O_MASK, PT_OPT_SHIFT, PT_SEIZED
 from kernel.ptrace_attach import check_options
-from kernel.ptrace_stop import MESSAGE_SYSCALL_ENTRY, MESSAGE_SYSCALL_EXIT
-from kernel.ptrace_user import syscall_registers
 from kernel.signal import KERNEL_ONLY_MASK, NSIG, SIGKILL, SIGTRAP, SigInfo
 from kernel.signal_pending import (
     JOBCTL_LISTENING,
@@ -30,16 +28,9 @@ from kernel.signal_pending import (
 from kernel.signal_send import send_signal, user_info
 from kernel.task import TRACED, WORK_RESTORE_MASK, Thread
 
-AUDIT_ARCH_X86_64: Final = 0xC000003E
-_SYSCALL_INFO: Final = struct.Struct("<BxHIQQ")
-_ENTRY: Final = struct.Struct("<Q6Q")
-_EXIT: Final = struct.Struct("<qB")
-INFO_NONE, INFO_ENTRY, INFO_EXIT, INFO_SECCOMP = range(4)
-"""PTRACE_SYSCALL_INFO_*."""
 PEEKSIGINFO_SHARED: Final = 1
 ARCH_SET_GS, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS = range(0x1001, 0x1005)
 _RSEQ_CONFIGURATION: Final = struct.Struct("<QIII4x")
-_ERRNO_MAX: Final = 4095
 
 
 def check_attached(t: Thread, target: Thread, any_state: bool = False) -> None:
@@ -195,27 +186,3 @@ def rseq_configuration(target: Thread) -> bytes:
     """PTRACE_GET_RSEQ_CONFIGURATION: ``struct ptrace_rseq_configuration``."""
     address, length, signature = target.rseq
     return _RSEQ_CONFIGURATION.pack(address, length, signature, 0)
-
-
-# -- system calls -----------------------------------------------------------------------------------------------------
-def syscall_info(target: Thread) -> bytes:
-    """PTRACE_GET_SYSCALL_INFO: ``struct ptrace_syscall_info`` as far as it is filled."""
-    cpu = target.cpu
-    info = target.last_siginfo
-    code = info.code if info is not None else 0
-    op, tail = INFO_NONE, b""
-    if code == SIGTRAP | 0x80 and target.ptrace_message == MESSAGE_SYSCALL_ENTRY:
-        op, tail = INFO_ENTRY, _call(target)
-    elif code == SIGTRAP | 0x80 and target.ptrace_message == MESSAGE_SYSCALL_EXIT:
-        result = cpu.rax
-        failed = result > (1 << 64) - 1 - _ERRNO_MAX
-        value = result - (1 << 64) if result >> 63 else result
-        op, tail = INFO_EXIT, _EXIT.pack(value, failed)
-    elif code == SIGTRAP | EVENT_SECCOMP << 8:
-        op, tail = INFO_SECCOMP, _call(target) + (target.ptrace_message & 0xFFFFFFFF).to_bytes(4, "little")
-    return _SYSCALL_INFO.pack(op, 0, AUDIT_ARCH_X86_64, cpu.rip, cpu.rsp) + tail
-
-
-def _call(target: Thread) -> bytes:
-    args = syscall_registers(target) if target.trace_flags & ptrace.TRACE_CHANGED else target.syscall_args
-    return _ENTRY.pack(target.syscall_nr & (1 << 64) - 1, *args[1:])

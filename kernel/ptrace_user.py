@@ -27,6 +27,7 @@ DEBUGREG_OFFSET: Final = 848
 
 NT_PRSTATUS: Final = 1
 NT_PRFPREG: Final = 2
+NT_386_IOPERM: Final = 0x201
 NT_X86_XSTATE: Final = 0x202
 
 _MASK: Final = (1 << 64) - 1
@@ -108,24 +109,31 @@ def poke_user(t: Thread, offset: int, value: int) -> None:
 
 
 def get_regset(t: Thread, kind: int) -> bytes:
-    """Return a register set (PTRACE_GETREGSET).  EINVAL if there is none of that kind, ENODEV without XSAVE."""
+    """Return a register set (PTRACE_GETREGSET).
+
+    EINVAL if there is none of that kind, ENODEV because this processor has no XSAVE, ENXIO because nobody has I/O ports.
+    """
     if kind == NT_PRSTATUS:
         return REGS.pack(*get_regs(t))
     if kind == NT_PRFPREG:
         return t.cpu.fpregs()
     if kind == NT_X86_XSTATE:
         raise Errno.ENODEV
+    if kind == NT_386_IOPERM:
+        raise Errno.ENXIO
     raise Errno.EINVAL
 
 
 def regset_size(kind: int) -> tuple[int, int]:
-    """Return (size of one element, bytes in all) of a register set.  EINVAL, ENODEV."""
+    """Return (size of one element, bytes in all) of a register set.  EINVAL if there is none of that kind."""
     if kind == NT_PRSTATUS:
         return 8, REGS.size
     if kind == NT_PRFPREG:
         return 4, FPREGS_SIZE
     if kind == NT_X86_XSTATE:
         return 8, 0
+    if kind == NT_386_IOPERM:
+        return 8, 8192
     raise Errno.EINVAL
 
 
@@ -139,4 +147,4 @@ def set_regset(t: Thread, kind: int, data: bytes) -> None:
             raise Errno.EINVAL
         set_fpregs(t, data)
     else:
-        raise Errno.ENODEV
+        raise Errno.EOPNOTSUPP if kind == NT_386_IOPERM else Errno.ENODEV

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kernel.seccomp_filter import Seccomp
     from kernel.signal import SigAltStack, SigHand, SigInfo, SigPending
     from kernel.timers import Timer
+    from kernel.tls import Descriptor
     from kernel.tty import Tty
 
 # Thread.state
@@ -189,7 +190,7 @@ class Thread:
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
         "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
         "times", "no_new_privs", "seccomp", "calls", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality",
-        "mempolicy", "timer_slack", "default_timer_slack", "login", "debug", "debug_status",
+        "mempolicy", "timer_slack", "default_timer_slack", "login", "tls", "debug", "debug_status",
         "ptrace_message", "last_siginfo", "trace_flags",
     )  # fmt: skip
 
@@ -286,6 +287,8 @@ class Thread:
     """The priority-inheriting lock it waits for."""
     pi_owned: dict[PiState, None]
     """Such locks it holds and others wait for."""
+    tls: tuple[Descriptor, ...] | None
+    """The descriptors of PTRACE_SET_THREAD_AREA; None: all empty."""
     debug: DebugRegisters | None
     """Hardware breakpoints; None unless a debugger has set some."""
     debug_status: int

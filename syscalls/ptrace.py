@@ -13,6 +13,7 @@ from kernel.hardware import Regs
 from kernel.pid import ns_of
 from kernel.ptrace import TRACE_BLOCK, TRACE_EMU, TRACE_STEP, TRACE_SYSCALL
 from kernel.ptrace_attach import attach, detach, traceme
+from kernel.ptrace_syscall import SYSCALL_INFO_SIZE, get_syscall_info, set_syscall_info
 from kernel.ptrace_user import (
     FPREGS_SIZE,
     REGS,
@@ -27,6 +28,7 @@ from kernel.ptrace_user import (
 )
 from kernel.signal import SIGINFO_SIZE, SigInfo
 from kernel.task import Thread
+from kernel.tls import USER_DESC_SIZE, get_thread_area, set_thread_area
 from kernel.waitqueue import Blocking
 from syscalls.table import syscall
 from syscalls.types import Address, Hex, Pid, enum
@@ -49,6 +51,8 @@ PTRACE_ATTACH: Final = 16
 PTRACE_DETACH: Final = 17
 PTRACE_OLDSETOPTIONS: Final = 21
 PTRACE_SYSCALL: Final = 24
+PTRACE_GET_THREAD_AREA: Final = 25
+PTRACE_SET_THREAD_AREA: Final = 26
 PTRACE_ARCH_PRCTL: Final = 30
 PTRACE_SYSEMU: Final = 31
 PTRACE_SYSEMU_SINGLESTEP: Final = 32
@@ -69,6 +73,7 @@ PTRACE_SECCOMP_GET_FILTER: Final = 0x420C
 PTRACE_SECCOMP_GET_METADATA: Final = 0x420D
 PTRACE_GET_SYSCALL_INFO: Final = 0x420E
 PTRACE_GET_RSEQ_CONFIGURATION: Final = 0x420F
+PTRACE_SET_SYSCALL_INFO: Final = 0x4212
 
 _IOVEC: Final = Struct("<QQ")
 _PEEKSIGINFO_ARGS: Final = Struct("<QIi")
@@ -257,7 +262,7 @@ def _rseq_configuration(t: Thread, target: Thread, addr: int, data: int) -> int:
 
 def _syscall_info(t: Thread, target: Thread, addr: int, data: int) -> int:
     assert t.mm is not None
-    info = request.syscall_info(target)
+    info = get_syscall_info(target)
     t.mm.write(data, info[:addr])
     return len(info)
 
@@ -281,6 +286,25 @@ def _seccomp_metadata(t: Thread, target: Thread, addr: int, data: int) -> int:
     flags = seccomp.FLAG_LOG if seccomp.nth_filter(t, target, index).log else 0
     mm.write(data, _SECCOMP_METADATA.pack(index, flags)[:size])
     return size
+
+
+def _set_syscall_info(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    if addr < SYSCALL_INFO_SIZE:
+        raise Errno.EINVAL
+    set_syscall_info(target, t.mm.read(data, SYSCALL_INFO_SIZE))
+
+
+def _get_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    t.mm.write(data, get_thread_area(target, addr))
+
+
+def _set_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
+    assert t.mm is not None
+    if addr >> 31 & 1:
+        raise Errno.EIO
+    set_thread_area(target, addr, t.mm.read(data, USER_DESC_SIZE))
 
 
 _REQUESTS: Final[dict[int, Callable[[Thread, Thread, int, int], int | None]]] = {
@@ -311,6 +335,9 @@ _REQUESTS: Final[dict[int, Callable[[Thread, Thread, int, int], int | None]]] = 
     PTRACE_SECCOMP_GET_FILTER: _seccomp_filter,
     PTRACE_SECCOMP_GET_METADATA: _seccomp_metadata,
     PTRACE_GET_SYSCALL_INFO: _syscall_info,
+    PTRACE_SET_SYSCALL_INFO: _set_syscall_info,
     PTRACE_GET_RSEQ_CONFIGURATION: _rseq_configuration,
+    PTRACE_GET_THREAD_AREA: _get_thread_area,
+    PTRACE_SET_THREAD_AREA: _set_thread_area,
     PTRACE_ARCH_PRCTL: _arch_prctl,
 }
