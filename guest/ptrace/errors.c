@@ -44,10 +44,10 @@ static const struct {
 };
 
 /* Every request to `pid` with useless arguments. */
-static void every(long pid, int skip_kill)
+static void every(long pid, int stopped_only)
 {
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
-        if (skip_kill && all[i].op == 8)
+        if (stopped_only && (all[i].op == PTRACE_KILL || all[i].op == PTRACE_INTERRUPT))
             continue;
         long result = request(all[i].op, pid, 0, 0);
         out("  %s: %s\n", all[i].name, result == -1 ? errno_name(errno) : "0");
@@ -111,7 +111,8 @@ static void running(void)
     MUST(ptrace(PTRACE_SEIZE, pid, 0, 0));
     every(pid, 1);
     int status;
-    MUST(waitpid(pid, &status, __WALL)); /* INTERRUPT was among them */
+    REQUEST(PTRACE_INTERRUPT, pid, 0, 0);
+    MUST(waitpid(pid, &status, __WALL));
     out("%s\n", stop_name(status));
     REQUEST(PTRACE_SEIZE, pid, 0, 0);
     REQUEST(PTRACE_ATTACH, pid, 0, 0);
