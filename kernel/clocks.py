@@ -47,9 +47,14 @@ _MONO = (CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_BOO
 
 
 class CpuTimes:
-    """What a thread, or a set of threads, has used (getrusage(2)); times in ns."""
+    """What a thread, or a set of threads, has used (getrusage(2)); times in ns.
 
-    __slots__ = ("utime", "stime", "minflt", "majflt", "nvcsw", "nivcsw", "inblock", "oublock")
+    ``rchar``, ``wchar``, ``syscr``, ``syscw``: bytes moved by and number of calls of the read and write kind (/proc/PID/io).
+    """
+
+    __slots__ = (
+        "utime", "stime", "minflt", "majflt", "nvcsw", "nivcsw", "inblock", "oublock", "rchar", "wchar", "syscr", "syscw",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.utime = 0
@@ -60,6 +65,10 @@ class CpuTimes:
         self.nivcsw = 0
         self.inblock = 0
         self.oublock = 0
+        self.rchar = 0
+        self.wchar = 0
+        self.syscr = 0
+        self.syscw = 0
 
     def add(self, other: CpuTimes) -> None:
         """Add another's counters to these."""
@@ -71,6 +80,10 @@ class CpuTimes:
         self.nivcsw += other.nivcsw
         self.inblock += other.inblock
         self.oublock += other.oublock
+        self.rchar += other.rchar
+        self.wchar += other.wchar
+        self.syscr += other.syscr
+        self.syscw += other.syscw
 
     def copy(self) -> CpuTimes:
         """Return an independent copy."""

@@ -6,6 +6,7 @@ A transfer is served in one piece while it is small.  Larger ones go piece by pi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from kernel.errno import Errno
@@ -62,6 +63,29 @@ def may_write(file: File) -> None:
         raise Errno.EINVAL
 
 
+def count_read(t: Thread, done: int) -> int:
+    """Account for a call that read, and return its result (add_rchar, inc_syscr)."""
+    t.times.syscr += 1
+    t.times.rchar += done
+    return done
+
+
+def count_write(t: Thread, done: int) -> int:
+    """Account for a call that wrote, and return its result (add_wchar, inc_syscw)."""
+    t.times.syscw += 1
+    t.times.wchar += done
+    return done
+
+
+def _counted(count: Callable[[Thread, int], int], t: Thread, moved: int | Blocking[int]) -> int | Blocking[int]:
+    """Account for a call when it is over."""
+    return count(t, moved) if isinstance(moved, int) else _counted_later(count, t, moved)
+
+
+def _counted_later(count: Callable[[Thread, int], int], t: Thread, moving: Blocking[int]) -> Blocking[int]:
+    return count(t, (yield from moving))
+
+
 def may_move(source: File, target: File) -> None:
     """Check that one file is open for reading and the other for writing.  EBADF."""
     if source.flags & O_WRONLY or not (target.flags + 1) & 2:
@@ -104,8 +128,10 @@ def read(t: Thread, fd: Fd, buf: OutBuf, count: Size) -> int | Blocking[int]:
         raise Errno.EBADF
     if count > PIECE or buf > _LAST_PIECE:
         may_read(file)
-        return _read_pieces(t, file, [(buf, in_user_space(buf, count))])
+        return _counted(count_read, t, _read_pieces(t, file, [(buf, in_user_space(buf, count))]))
     position = file.pos
+    times = t.times
+    times.syscr += 1
     try:
         data = file.read(t, count)
     except Errno.EAGAIN:
@@ -117,7 +143,9 @@ def read(t: Thread, fd: Fd, buf: OutBuf, count: Size) -> int | Blocking[int]:
             t.mm.write(buf, data)  # type: ignore[union-attr]
         except Errno.EFAULT:
             return _read_fault(t, file, buf, data, position)
-    return len(data)
+    size = len(data)
+    times.rchar += size
+    return size
 
 
 def _read_fault(t: Thread, file: File, buf: int, data: bytes, position: int) -> int:
@@ -146,6 +174,7 @@ def _read_slow(t: Thread, file: File, buf: int, count: int) -> Blocking[int]:
             t.mm.write(buf, data)  # type: ignore[union-attr]
         except Errno.EFAULT:
             return _read_fault(t, file, buf, data, position)
+    t.times.rchar += len(data)
     return len(data)
 
 
@@ -207,14 +236,14 @@ def write(t: Thread, fd: Fd, buf: InBuf, count: Size) -> int | Blocking[int]:
         raise Errno.EBADF
     if count > PIECE or buf > _LAST_PIECE:
         may_write(file)
-        return _write_pieces(t, file, [(buf, in_user_space(buf, count))])
+        return _counted(count_write, t, _write_pieces(t, file, [(buf, in_user_space(buf, count))]))
     data = t.mm.copy_in_partial(buf, count)  # type: ignore[union-attr]
     if len(data) != count:
         may_write(file)
         if isinstance(file, EventFd) and count != 8:
             raise Errno.EINVAL
-        return _write_data(t, file, _whole_pages(file, data))
-    return _write_data(t, file, data)
+        return _counted(count_write, t, _write_data(t, file, _whole_pages(file, data)))
+    return _counted(count_write, t, _write_data(t, file, data))
 
 
 def _whole_pages(file: File, data: bytes) -> bytes:
@@ -375,7 +404,7 @@ def pread64(t: Thread, fd: Fd, buf: OutBuf, count: Size, offset: Offset) -> int:
     may_read(file)
     used = in_user_space(buf, count)
     _check_end(offset, count)
-    return _pread_vector(t, file, [(buf, used)], offset)
+    return count_read(t, _pread_vector(t, file, [(buf, used)], offset))
 
 
 @syscall(18)
@@ -385,7 +414,7 @@ def pwrite64(t: Thread, fd: Fd, buf: InBuf, count: Size, offset: Offset) -> int:
     may_write(file)
     used = in_user_space(buf, count)
     _check_end(offset, count)
-    return _pwrite_vector(t, file, [(buf, used)], offset)
+    return count_write(t, _pwrite_vector(t, file, [(buf, used)], offset))
 
 
 # -- vectors -----------------------------------------------------------------------------------------------------------
@@ -465,25 +494,25 @@ def _pwritev(t: Thread, file: File, iov: int, count: int, offset: int, flags: in
 @syscall(19)
 def readv(t: Thread, fd: Fd, iov: OutVector, iovcnt: Long) -> int | Blocking[int]:
     """readv(2)."""
-    return _readv(t, t.files.get(fd), iov, iovcnt, 0)
+    return _counted(count_read, t, _readv(t, t.files.get(fd), iov, iovcnt, 0))
 
 
 @syscall(20)
 def writev(t: Thread, fd: Fd, iov: InVector, iovcnt: Long) -> int | Blocking[int]:
     """writev(2)."""
-    return _writev(t, t.files.get(fd), iov, iovcnt, 0)
+    return _counted(count_write, t, _writev(t, t.files.get(fd), iov, iovcnt, 0))
 
 
 @syscall(295)
 def preadv(t: Thread, fd: Fd, iov: OutVector, iovcnt: Long, offset: Offset) -> int:
     """preadv(2)."""
-    return _preadv(t, _file_at(t, fd, offset), iov, iovcnt, offset, 0)
+    return count_read(t, _preadv(t, _file_at(t, fd, offset), iov, iovcnt, offset, 0))
 
 
 @syscall(296)
 def pwritev(t: Thread, fd: Fd, iov: InVector, iovcnt: Long, offset: Offset) -> int:
     """pwritev(2)."""
-    return _pwritev(t, _file_at(t, fd, offset), iov, iovcnt, offset, 0)
+    return count_write(t, _pwritev(t, _file_at(t, fd, offset), iov, iovcnt, offset, 0))
 
 
 @syscall(327)
@@ -492,8 +521,8 @@ def preadv2(
 ) -> int | Blocking[int]:
     """preadv2(2): offset -1 uses the file position; RWF_NOWAIT never sleeps."""
     if offset == -1:
-        return _readv(t, t.files.get(fd), iov, iovcnt, flags)
-    return _preadv(t, _file_at(t, fd, offset), iov, iovcnt, offset, flags)
+        return _counted(count_read, t, _readv(t, t.files.get(fd), iov, iovcnt, flags))
+    return count_read(t, _preadv(t, _file_at(t, fd, offset), iov, iovcnt, offset, flags))
 
 
 @syscall(328)
@@ -502,5 +531,5 @@ def pwritev2(
 ) -> int | Blocking[int]:
     """pwritev2(2): offset -1 uses the file position; RWF_APPEND writes at the end, RWF_NOAPPEND not even with O_APPEND."""
     if offset == -1:
-        return _writev(t, t.files.get(fd), iov, iovcnt, flags)
-    return _pwritev(t, _file_at(t, fd, offset), iov, iovcnt, offset, flags)
+        return _counted(count_write, t, _writev(t, t.files.get(fd), iov, iovcnt, flags))
+    return count_write(t, _pwritev(t, _file_at(t, fd, offset), iov, iovcnt, offset, flags))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kernel.clocks import CpuTimes, process_times
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.fs.proc.target import Target, may_read, task_of
@@ -34,7 +35,8 @@ def syscall_line(t: Thread, target: Target) -> bytes:
     sp, pc = who.cpu.rsp, who.cpu.rip
     if who.syscall_nr < 0:
         return b"-1 0x%x 0x%x\n" % (sp, pc)
-    arguments = " ".join(f"0x{value:x}" for value in who.syscall_args)
+    regs = who.cpu.regs()
+    arguments = " ".join(f"0x{value:x}" for value in (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9))
     return f"{who.syscall_nr} {arguments} 0x{sp:x} 0x{pc:x}\n".encode()
 
 
@@ -57,6 +59,25 @@ def stack(t: Thread, target: Target) -> bytes:
             names.append(f"[<0>] {code.co_name}+{line:#x}\n")
         frame = getattr(frame, "gi_yieldfrom", None)
     return "".join(reversed(names)).encode()
+
+
+def _io(times: CpuTimes) -> bytes:
+    return b"rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d\nread_bytes: %d\nwrite_bytes: %d\ncancelled_write_bytes: 0\n" % (
+        times.rchar, times.wchar, times.syscr, times.syscw, times.inblock * 512, times.oublock * 512,
+    )  # fmt: skip
+
+
+def tgid_io(t: Thread, target: Target) -> bytes:
+    """/proc/PID/io: bytes and calls of reading and writing, of all threads and of children that were waited for."""
+    process = task_of(target).process
+    times = process_times(process)
+    times.add(process.child_times)
+    return _io(times)
+
+
+def tid_io(t: Thread, target: Target) -> bytes:
+    """/proc/PID/task/TID/io."""
+    return _io(task_of(target).times)
 
 
 def sched_stat(t: Thread, target: Target) -> bytes:

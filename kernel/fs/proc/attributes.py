@@ -214,8 +214,11 @@ def no_label(t: Thread, target: Target) -> bytes:
 
 
 def set_label(t: Thread, target: Target, data: bytes) -> None:
-    """EACCES for another thread's, else EINVAL (proc_pid_attr_write)."""
-    raise Errno.EACCES if task_of(target) is not t else Errno.EINVAL
+    """EPERM for another process's, EACCES for another thread's, else EINVAL (proc_pid_attr_write)."""
+    who = task_of(target)
+    if who.mm is not t.mm:
+        raise Errno.EPERM
+    raise Errno.EACCES if who is not t else Errno.EINVAL
 
 
 def cpuset(t: Thread, target: Target) -> bytes:

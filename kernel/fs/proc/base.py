@@ -13,7 +13,7 @@ from kernel.fs.file import File, Stat
 from kernel.fs.inode import Dentry, Dirent, FileSystem
 from kernel.fs.proc import activity, array, attributes, namespace, task_mmu
 from kernel.fs.proc.fd import FdDir, FdInfoDir
-from kernel.fs.proc.generic import LOCK_TRACE, MAPS_ACCESS, MM_ACCESS, Entry, Table, directory, reg, special
+from kernel.fs.proc.generic import LOCK_TRACE, MAPS_ACCESS, MAY_READ, MM_ACCESS, Entry, Table, directory, reg, special
 from kernel.fs.proc.link import cwd_link, exe_link, root_link, task_link
 from kernel.fs.proc.map_files import MapFilesDir
 from kernel.fs.proc.mem import MemInode
@@ -119,11 +119,12 @@ TGID_BASE = Table(
     reg(b"loginuid", 0o644, attributes.loginuid, attributes.set_loginuid),
     reg(b"sessionid", 0o444, attributes.sessionid),
     reg(b"coredump_filter", 0o644, attributes.coredump_filter, attributes.set_coredump_filter),
+    reg(b"io", 0o400, activity.tgid_io, access=MAY_READ),
     special(b"uid_map", 0o644, UserNsFile),
     special(b"gid_map", 0o644, UserNsFile),
     reg(b"projid_map", 0o644, attributes.projid_map),
     special(b"setgroups", 0o644, UserNsFile),
-    reg(b"timers", 0o444, activity.timers),
+    reg(b"timers", 0o444, activity.timers, access=MAY_READ),
     reg(b"timerslack_ns", 0o666, attributes.timerslack, attributes.set_timerslack),
     reg(b"arch_status", 0o444, attributes.nothing),
     reg(b"ksm_merging_pages", 0o400, attributes.ksm_merging_pages),
@@ -136,6 +137,7 @@ _PROCESS_ONLY = frozenset(
 )
 _THREAD_ROWS = {
     b"stat": (reg(b"stat", 0o444, array.tid_stat),),
+    b"io": (reg(b"io", 0o400, activity.tid_io, access=MAY_READ),),
     b"maps": (reg(b"maps", 0o444, task_mmu.maps, access=MAPS_ACCESS), reg(b"children", 0o444, array.children)),
 }
 TID_BASE = Table(

@@ -85,16 +85,12 @@ class Table:
 
 
 class ProcInode(Inode):
-    """A node of /proc; mode and owner are fixed (proc_setattr)."""
+    """A node of /proc; its mode is fixed."""
 
     __slots__ = ()
 
     def set_mode(self, t: Thread, mode: int) -> None:
-        """EPERM."""
-        raise Errno.EPERM
-
-    def set_owner(self, t: Thread, uid: int, gid: int) -> None:
-        """EPERM."""
+        """EPERM (proc_nochmod_setattr)."""
         raise Errno.EPERM
 
 

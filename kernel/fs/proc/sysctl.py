@@ -57,6 +57,10 @@ class SysctlFile(ProcFile):
         if mask & ~mode & 7:
             raise Errno.EACCES
 
+    def set_owner(self, t: Thread, uid: int, gid: int) -> None:
+        """EPERM (proc_sys_setattr)."""
+        raise Errno.EPERM
+
     def open(self, t: Thread, where: Path, flags: int) -> File:
         """Open it."""
         return SysctlText(where, flags, self)
