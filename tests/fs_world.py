@@ -17,6 +17,7 @@ from typing import Any
 
 from fakes import FakeFrames
 
+from kernel.clocks import CpuTimes
 from kernel.cred import Cred
 from kernel.errno import Errno
 from kernel.fs import attr, dirops
@@ -128,6 +129,7 @@ def make_thread(vfs: Vfs, namespace: MountNamespace, cred: Cred | None = None) -
     t.mm = FakeMemory()  # type: ignore[assignment]
     t.process = Process.__new__(Process)
     t.process.rlimits = Rlimits()
+    t.times = CpuTimes()
     t.nsproxy = SimpleNamespace(mnt=namespace, net=NetNamespace(1))  # type: ignore[assignment]
     t.exiting = False
     return t
