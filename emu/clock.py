@@ -1,8 +1,9 @@
 """Time of the machine, virtual or real.
 
 The virtual clock makes a run reproducible: time passes only because the guest executes basic blocks or the kernel
-charges work, and when every task sleeps it jumps to the next deadline.  A block counts BLOCK_NS nanoseconds, which is
-about what it costs on the host, so that a program spinning for a second neither ends at once nor takes a minute.
+charges work, and when every task sleeps it jumps to the next deadline.  A block counts BLOCK_NS nanoseconds if nothing
+else is asked for, which is about what it costs on the host, so that a program spinning for a second neither ends at once
+nor takes a minute.  A program that spins for minutes is better served by a slower machine, with more nanoseconds a block.
 The real clock follows the host and really waits.
 
 The time stamp counter runs at 1 GHz: one tick a nanosecond of CLOCK_MONOTONIC.
@@ -24,13 +25,16 @@ BOOT_REALTIME_NS = 1_704_067_200_000_000_000
 class VirtualClock:
     """Deterministic time: blocks and charges move it, sleeping jumps it."""
 
-    __slots__ = ("_now", "_offset")
+    __slots__ = ("_now", "_offset", "block_ns")
 
     virtual = True
-    block_ns = BLOCK_NS
 
-    def __init__(self, realtime: int = BOOT_REALTIME_NS) -> None:
-        """Start at BOOT_MONOTONIC_NS; ``realtime`` is CLOCK_REALTIME at that moment, in ns since 1970."""
+    def __init__(self, realtime: int = BOOT_REALTIME_NS, block_ns: int = BLOCK_NS) -> None:
+        """Start at BOOT_MONOTONIC_NS; ``realtime`` is CLOCK_REALTIME at that moment, in ns since 1970.
+
+        ``block_ns``: nanoseconds a basic block takes, at least 1.
+        """
+        self.block_ns = block_ns
         self._now = BOOT_MONOTONIC_NS
         self._offset = realtime - BOOT_MONOTONIC_NS
 
@@ -44,7 +48,7 @@ class VirtualClock:
         self._offset = ns - self._now
 
     def charge(self, blocks: int) -> None:
-        self._now += blocks * BLOCK_NS
+        self._now += blocks * self.block_ns
 
     def charge_ns(self, ns: int) -> None:
         self._now += ns
@@ -55,11 +59,11 @@ class VirtualClock:
             self._now = deadline
 
     def blocks_until(self, deadline: int) -> int:
-        return max(1, -((self._now - deadline) // BLOCK_NS))
+        return max(1, -((self._now - deadline) // self.block_ns))
 
     def tsc(self, blocks: int) -> int:
         """Return the time stamp counter ``blocks`` uncharged basic blocks from now."""
-        return self._now + blocks * BLOCK_NS
+        return self._now + blocks * self.block_ns
 
 
 class RealClock:

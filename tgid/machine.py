@@ -59,7 +59,8 @@ def parse_bind(text: str) -> Bind:
 class Config:
     """Everything a run depends on besides the program.
 
-    ``memory``: bytes of guest RAM.  ``clock``: "virtual" or "real".  ``timeout``: host seconds or None.  ``rootfs``: host
+    ``memory``: bytes of guest RAM.  ``clock``: "virtual" or "real".  ``block_ns``: what a basic block
+    takes on the virtual clock, in nanoseconds.  ``timeout``: host seconds or None.  ``rootfs``: host
     directory shown read-only as root below an in-memory overlay.  ``cwd``: where the program starts; if the guest has no such
     directory that is an error, or, unless ``cwd_required``, "/" is used.  ``slice_blocks``: time slice in basic blocks.
     ``semantics``: "leaderless" or "linux"; ``rules``: single rules set against the model, as NAME=on or NAME=off.
@@ -69,6 +70,7 @@ class Config:
 
     memory: int = 2 << 30
     clock: str = "virtual"
+    block_ns: int = 10
     seed: int = 0
     max_procs: int = 32768
     timeout: float | None = None
@@ -141,7 +143,7 @@ class Machine:
             self.engine = engine = Engine(config.memory, config.accelerate)
         except (MachineError, OSError, MemoryError) as error:
             raise MachineFault(f"the machine cannot start: {error}") from None
-        clock: Any = RealClock(console.wait) if config.clock == "real" else VirtualClock()
+        clock: Any = RealClock(console.wait) if config.clock == "real" else VirtualClock(block_ns=config.block_ns)
         self.cpu = cpu = Processor(engine, clock)
         options = Options(config.seed, config.max_procs, config.slice_blocks, _semantics(config), config.aslr)
         self.kernel = kernel = Kernel(options, cpu, engine.frames, clock, self.say, config.debug)
