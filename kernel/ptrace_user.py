@@ -41,7 +41,9 @@ def get_regs(t: Thread) -> Regs:
     """Return the registers of ``t`` as PTRACE_GETREGS shows them."""
     regs = t.cpu.regs()
     eflags = regs.eflags & ~EFLAGS_TF if t.trace_flags & TRACE_FORCED_TF else regs.eflags
-    return regs._replace(orig_rax=t.syscall_nr & _MASK, eflags=eflags)
+    # The call is chosen by 32 bits of rax, and the tracer sees all 64 (do_syscall_64).
+    number = t.syscall_args[0] if t.syscall_args and t.syscall_args[0] & 0xFFFF_FFFF == t.syscall_nr else t.syscall_nr
+    return regs._replace(orig_rax=number & _MASK, eflags=eflags)
 
 
 def set_regs(t: Thread, regs: Regs) -> None:
