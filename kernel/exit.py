@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from kernel import ptrace
 from kernel.errno import Errno
+from kernel.fs.mounting import sweep
 from kernel.futex import futex_exit, wake_address
 from kernel.jobctl import kill_orphaned_pgrp, leave_group_stop
 from kernel.kill import check_kill_permission
@@ -436,6 +437,8 @@ def do_exit(t: Thread, code: int) -> Blocking[int]:
     t.files.put(t)
     t.fs.put()
     t.nsproxy.mnt.put()
+    if kernel.vfs.detached:
+        sweep(kernel)
     if group_dead:
         disassociate_ctty(process)
         yield from _wait_for_empty_namespace(t)

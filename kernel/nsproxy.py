@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
+from kernel.fs.propagation import copy_namespace
 from kernel.net.namespace import NetNamespace
 from kernel.ns import (
     CGROUP_NS_INUM,
@@ -97,7 +98,7 @@ def create_new_namespaces(t: Thread, flags: int, user_ns: UserNamespace, fs: FsC
         old.mnt, old.uts, old.pid_for_children, old.net, old.ipc, old.cgroup, old.time_for_children
     )  # fmt: skip
     if flags & CLONE_NEWNS:
-        mnt = mnt.copy(kernel.next_inum(), fs, user_ns, charges[CLONE_NEWNS])
+        mnt = copy_namespace(mnt, kernel.next_inum(), fs, user_ns, charges[CLONE_NEWNS])
     if flags & CLONE_NEWUTS:
         uts = uts.copy(kernel.next_inum(), user_ns, charges[CLONE_NEWUTS])
     if flags & CLONE_NEWIPC:

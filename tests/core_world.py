@@ -256,6 +256,7 @@ class World:
         self.log: list[str] = []
         options = Options(max_procs=max_procs, semantics=semantics)
         self.kernel = kernel = Kernel(options, processor, frames, self.clock, self.log.append, debug=True)
+        kernel.vfs = SimpleNamespace(detached=[])  # type: ignore[assignment]
         kernel.sched = Scheduler(kernel, 1)
         kernel.call_names = {}
         kernel.console = SimpleNamespace(attached=False, pending=False, poll=lambda timeout: False)

@@ -140,7 +140,10 @@ def tmpfs_namespace(vfs: Vfs, size: int = 8 << 20) -> MountNamespace:
     fs: FileSystem = TmpFs(vfs, size, 0o755)
     vfs.hidden_mount = Mount(TmpFs(vfs, size), fs.root, 0, b"none", 0)
     vfs.hidden_mount.root = vfs.hidden_mount.fs.root
-    return MountNamespace(Mount(fs, fs.root, 0, b"tmpfs", vfs.ids.new_mount_id()), 1, vfs.ids)
+    bottom: FileSystem = TmpFs(vfs, 0, 0o755, type_=b"rootfs")
+    namespace = MountNamespace(Mount(bottom, bottom.root, 0, b"rootfs", 1), 1, vfs.ids)
+    Mount(fs, fs.root, 0, b"tmpfs", vfs.ids.new_mount_id()).attach(namespace.top())
+    return namespace
 
 
 def overlay_world(root: str, cred: Cred | None = None) -> Guest:

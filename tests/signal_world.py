@@ -151,6 +151,7 @@ class World:
         self.inum = 0
         self.kernel: Any = SimpleNamespace(
             coredump=CoredumpSysctls(),
+            vfs=SimpleNamespace(detached=[]),
             calls=[],
             sched=self.sched,
             clock=SimpleNamespace(monotonic=lambda: self.time, realtime=lambda: self.time),

@@ -19,6 +19,7 @@ from kernel.fs.locks import F_RDLCK, F_UNLCK, F_WRLCK
 from kernel.fs.mount import MS_BIND, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT
 from kernel.fs.mounting import do_mount, do_umount, pivot_root
 from kernel.fs.path import AT_FDCWD, lookup
+from kernel.fs.propagation import copy_namespace
 from kernel.fs.tmpfs import F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE
 from kernel.task import Process, Thread
 from kernel.user_ns import INIT_USER_NS
@@ -489,7 +490,7 @@ def test_namespaces_do_not_share_mounts(guest: Guest) -> None:
     do_mount(guest.t, b"x", b"/mnt", b"tmpfs", 0, b"")
     guest.mkdir(b"/mnt/d", 0o755)
     other = another(guest)
-    space = cast("Any", guest.t.nsproxy).mnt.copy(2, other.fs, INIT_USER_NS)
+    space = copy_namespace(cast("Any", guest.t.nsproxy).mnt, 2, other.fs, INIT_USER_NS)
     other.nsproxy = SimpleNamespace(mnt=space)  # type: ignore[assignment]
     do_mount(other, b"y", b"/mnt/d", b"tmpfs", 0, b"")
     Guest(other).mkdir(b"/mnt/d/inner", 0o755)

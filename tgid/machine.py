@@ -16,7 +16,7 @@ from kernel import boot
 from kernel.cred import Cred
 from kernel.errno import Errno
 from kernel.fs.locks import LockGraph
-from kernel.fs.mount import MountNamespace, Path
+from kernel.fs.mount import MountNamespace
 from kernel.fs.namespace import FsContext
 from kernel.fs.roottree import Bind, bind, make_root, mount_proc
 from kernel.fs.vfs import Vfs
@@ -183,7 +183,7 @@ class Machine:
         if not name:
             raise MachineFault("no program given")
         namespace = self._build_tree()
-        root = Path(namespace.root, namespace.root.root)
+        root = namespace.top()
         net = NetNamespace(NET_NS_INUM, loopback_up=True)
         spaces = initial_nsproxy(namespace, kernel.root_pid_ns, net)
         launch = boot.start(

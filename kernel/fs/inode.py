@@ -111,6 +111,17 @@ class FileSystem:
         self.mounts = 0
         self.user_ns = INIT_USER_NS
 
+    def hold(self, root: Dentry) -> None:
+        """Count a mount that shows the tree below ``root``."""
+        self.mounts += 1
+
+    def drop(self, root: Dentry) -> None:
+        """A mount is gone; after the last one the file system gives its memory back."""
+        self.mounts -= 1
+        if not self.mounts:
+            self.user_ns = INIT_USER_NS
+            self.discard()
+
     def discard(self) -> None:
         """It is mounted nowhere any more and nobody uses it: give back what it holds."""
 

@@ -2,7 +2,7 @@
 
 A ``Mount`` shows the tree below ``root`` at ``mountpoint`` of its parent.  Crossing downwards is a look into
 ``mount.children`` (only for a dentry that says something is mounted on it), crossing upwards is ``mount.mountpoint``.
-A mount knows its namespace through its tree only; copying a namespace copies the tree.  Propagation is always private.
+How mounts follow each other is in ``propagation``, how calls make and remove them in ``mounting``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from kernel.ns import CLONE_NEWNS, Namespace
 from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 if TYPE_CHECKING:
-    from kernel.fs.namespace import FsContext
     from kernel.ucount import Charge
 
 MS_RDONLY = 0x1
@@ -44,14 +43,38 @@ MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NOD
 """Flags that belong to a mount, not to the file system."""
 
 
-class Mount:
-    """One mount.  ``flags`` are MS_* bits of MOUNT_FLAGS; ``children`` what is mounted on its dentries."""
+class PeerGroup:
+    """Mounts that are the same place, seen more than once (mount_namespaces(7), "SHARED SUBTREES").
 
-    __slots__ = ("fs", "root", "parent", "mountpoint", "flags", "source", "id", "children", "__weakref__")
+    What is mounted below one of ``members`` is mounted below all of them, and below ``slaves``, which do not give back.
+    """
+
+    __slots__ = ("id", "members", "slaves")
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.members: dict[Mount, None] = {}
+        self.slaves: dict[Mount, None] = {}
+
+
+class Mount:
+    """One mount.  ``flags`` are MS_* bits of MOUNT_FLAGS; ``children`` what is mounted on its dentries; ``ns`` the namespace it
+    is in, None once it is unmounted.
+
+    ``shared`` and ``master`` are the peer groups it is a member and a slave of; an ``unbindable`` mount is in none and cannot be
+    copied by a bind.  Mounts that came from a more privileged user namespace are kept as they were: ``pinned`` ones cover
+    something and cannot be taken away alone (MNT_LOCKED), and flags in ``locked`` cannot be cleared (MNT_LOCK_*).
+    ``expiring``: nobody has used it since a umount2(MNT_EXPIRE).
+    """
+
+    __slots__ = (
+        "fs", "root", "parent", "mountpoint", "flags", "source", "id", "children", "ns", "shared", "master", "unbindable",
+        "pinned", "locked", "expiring", "__weakref__",
+    )  # fmt: skip
 
     def __init__(self, fs: FileSystem, root: Dentry, flags: int, source: bytes, number: int) -> None:
         self.fs = fs
-        fs.mounts += 1
+        fs.hold(root)
         self.root = root
         self.parent: Mount | None = None
         self.mountpoint: Dentry = root
@@ -59,13 +82,24 @@ class Mount:
         self.source = source
         self.id = number
         self.children: dict[Dentry, Mount] = {}
+        self.ns: MountNamespace | None = None
+        self.shared: PeerGroup | None = None
+        self.master: PeerGroup | None = None
+        self.unbindable = False
+        self.pinned = False
+        self.locked = 0
+        self.expiring = False
 
     def attach(self, where: Path) -> None:
-        """Become visible at ``where``."""
+        """Become visible at ``where``, with everything below."""
         self.parent = where.mount
         self.mountpoint = where.dentry
         where.mount.children[where.dentry] = self
         where.dentry.mounted += 1
+        ns = where.mount.ns
+        if self.ns is not ns:
+            for mount in self.tree():
+                mount.ns = ns
 
     def detach(self) -> None:
         """Leave the parent's tree."""
@@ -76,11 +110,8 @@ class Mount:
             self.parent = None
 
     def end(self) -> None:
-        """Detach for good; a file system that was mounted only here and is used by nobody gives its memory back."""
-        self.detach()
-        self.fs.mounts -= 1
-        if not self.fs.mounts:
-            self.fs.discard()
+        """It is unmounted and nobody is inside any more."""
+        self.fs.drop(self.root)
 
     @property
     def read_only(self) -> bool:
@@ -122,35 +153,36 @@ def cross(mount: Mount, dentry: Dentry) -> tuple[Mount, Dentry]:
 
 
 class IdSource:
-    """Numbers for mounts."""
+    """Numbers for mounts, mount namespaces and peer groups; those of peer groups are used again."""
 
-    __slots__ = ("_last_mount_id", "_last_ns_id")
+    __slots__ = ("_last_mount_id", "_last_ns_id", "_groups")
 
     def __init__(self) -> None:
         self._last_mount_id = 20
         self._last_ns_id = 0
-
-    def new_ns_id(self) -> int:
-        """Return a number for a mount namespace not used before."""
-        self._last_ns_id += 1
-        return self._last_ns_id
+        self._groups: set[int] = set()
 
     def new_mount_id(self) -> int:
         """Return a mount id not used before."""
         self._last_mount_id += 1
         return self._last_mount_id
 
+    def new_ns_id(self) -> int:
+        """Return a number for a mount namespace not used before."""
+        self._last_ns_id += 1
+        return self._last_ns_id
 
-def copy_tree(top: Mount, ids: IdSource) -> dict[Mount, Mount]:
-    """Copy a mount and everything below; return old -> new.  The copy of ``top`` has no parent yet."""
-    copies: dict[Mount, Mount] = {}
-    for mount in top.tree():
-        copy = Mount(mount.fs, mount.root, mount.flags, mount.source, ids.new_mount_id())
-        copies[mount] = copy
-        if mount is not top:
-            assert mount.parent is not None
-            copy.attach(Path(copies[mount.parent], mount.mountpoint))
-    return copies
+    def new_group(self) -> PeerGroup:
+        """Return a peer group with the lowest free number (mnt_alloc_group_id)."""
+        number = 1
+        while number in self._groups:
+            number += 1
+        self._groups.add(number)
+        return PeerGroup(number)
+
+    def free_group(self, group: PeerGroup) -> None:
+        """A peer group has no member left."""
+        self._groups.discard(group.id)
 
 
 class MountNamespace(Namespace):
@@ -172,17 +204,18 @@ class MountNamespace(Namespace):
         self.ids = ids
         self.users = 1
         self.id = ids.new_ns_id()
+        for mount in root.tree():
+            mount.ns = self
 
     def hold(self) -> None:
         """Count one more user."""
         self.users += 1
 
     def put(self) -> None:
-        """One user less.  After the last one nothing of the tree can be reached any more: take it apart (put_mnt_ns)."""
+        """One user less.  After the last one its mounts are unmounted (put_mnt_ns)."""
         self.users -= 1
         if not self.users:
-            for mount in reversed(self.root.tree()):
-                mount.end()
+            self.root.fs.vfs.namespace_gone(self)
 
     def top(self) -> Path:
         """Return the root directory of whoever enters: what is mounted on top of the root."""
@@ -191,20 +224,3 @@ class MountNamespace(Namespace):
     def mounts(self) -> list[Mount]:
         """Return all mounts in the order they were made."""
         return sorted(self.root.tree(), key=lambda mount: mount.id)
-
-    def contains(self, mount: Mount) -> bool:
-        """Tell whether a mount belongs to this namespace (check_mnt)."""
-        at: Mount | None = mount
-        while at is not None:
-            if at is self.root:
-                return True
-            at = at.parent
-        return False
-
-    def copy(self, inum: int, fs: FsContext | None, user_ns: UserNamespace, charge: Charge | None = None) -> MountNamespace:
-        """Return a copy; root and working directory of ``fs`` move over into it (copy_mnt_ns)."""
-        copies = copy_tree(self.root, self.ids)
-        if fs is not None:
-            fs.root = Path(copies.get(fs.root.mount, fs.root.mount), fs.root.dentry)
-            fs.cwd = Path(copies.get(fs.cwd.mount, fs.cwd.mount), fs.cwd.dentry)
-        return MountNamespace(copies[self.root], inum, self.ids, user_ns, charge)

@@ -1,14 +1,16 @@
-"""mount(2), umount2(2), pivot_root(2) (fs/namespace.c).  All of them need CAP_SYS_ADMIN; all mounts are private."""
+"""mount(2), umount2(2), pivot_root(2): changing a mount namespace (fs/namespace.c).
+
+All of it needs CAP_SYS_ADMIN over the user namespace that owns the mount namespace.  What comes from a user namespace further out
+stays as it is: see ``Mount.pinned`` and ``Mount.locked``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
-from kernel.fs.devpts import mount_devpts
-from kernel.fs.inode import FileSystem
+from kernel.fs.fstypes import TYPES, make_filesystem
 from kernel.fs.mount import (
     MOUNT_FLAGS,
     MS_BIND,
@@ -20,20 +22,33 @@ from kernel.fs.mount import (
     MS_RELATIME,
     MS_REMOUNT,
     MS_SHARED,
+    MS_SILENT,
     MS_SLAVE,
     MS_STRICTATIME,
     MS_UNBINDABLE,
     Mount,
+    MountNamespace,
     Path,
-    copy_tree,
     cross,
 )
+from kernel.fs.nsfs import NsInode
 from kernel.fs.path import AT_FDCWD, Walk, lookup
-from kernel.fs.sysfs import SysFs
-from kernel.fs.tmpfs import TmpFs
+from kernel.fs.propagation import (
+    ATIME_FLAGS,
+    attach_recursive,
+    change_type,
+    clone_mount,
+    copy_tree,
+    propagated,
+    umount_tree,
+    with_propagated,
+)
+from kernel.user_ns import INIT_USER_NS
 
 if TYPE_CHECKING:
     from kernel.fs.fdtable import FdTable
+    from kernel.fs.inode import FileSystem
+    from kernel.kernel import Kernel
     from kernel.task import Thread
 
 MNT_FORCE = 1
@@ -41,7 +56,8 @@ MNT_DETACH = 2
 MNT_EXPIRE = 4
 UMOUNT_NOFOLLOW = 8
 
-_SUFFIX = {b"k": 10, b"m": 20, b"g": 30, b"t": 40}
+_PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
+_ATIME_CHOICE = ATIME_FLAGS | MS_STRICTATIME
 
 
 def may_mount(t: Thread) -> bool:
@@ -49,67 +65,9 @@ def may_mount(t: Thread) -> bool:
     return t.cred.ns_capable(t.nsproxy.mnt.user_ns, CAP_SYS_ADMIN)
 
 
-def _size(t: Thread, text: bytes) -> int:
-    """Parse tmpfs' size=: bytes with a suffix, or a percentage of memory (shmem_parse_one)."""
-    total = t.kernel.vfs.pool.limit << 12
-    try:
-        if text.endswith(b"%"):
-            return total * int(text[:-1]) // 100
-        shift = _SUFFIX.get(text[-1:].lower(), 0)
-        return int(text[:-1] if shift else text) << shift
-    except ValueError:
-        raise Errno.EINVAL from None
-
-
-def _mount_tmpfs(t: Thread, options: bytes) -> FileSystem:
-    total = t.kernel.vfs.pool.limit << 12
-    size, mode, uid, gid = total // 2, 0o1777, t.cred.fsuid, t.cred.fsgid
-    for option in options.split(b","):
-        key, _, value = option.partition(b"=")
-        try:
-            if key == b"size":
-                size = _size(t, value) or total
-            elif key == b"nr_blocks":
-                size = _size(t, value) << 12
-            elif key == b"mode":
-                mode = int(value, 8) & 0o7777
-            elif key == b"uid":
-                uid = int(value)
-            elif key == b"gid":
-                gid = int(value)
-            elif key not in (b"", b"nr_inodes", b"inode64", b"inode32", b"noswap", b"huge", b"mpol"):
-                raise Errno.EINVAL
-        except ValueError:
-            raise Errno.EINVAL from None
-    return TmpFs(t.kernel.vfs, size, mode, uid, gid)
-
-
-def _mount_proc(t: Thread, options: bytes) -> FileSystem:
-    make = t.kernel.vfs.make_procfs
-    return make(t.nsproxy.pid_for_children, options)
-
-
-def _mount_devtmpfs(t: Thread, options: bytes) -> FileSystem:
-    """There is one devtmpfs, however often it is mounted."""
-    return t.kernel.vfs.devtmpfs
-
-
-def _mount_sysfs(t: Thread, options: bytes) -> FileSystem:
-    return SysFs(t.kernel.vfs)
-
-
-TYPES: dict[bytes, Callable[[Thread, bytes], FileSystem]] = {
-    b"tmpfs": _mount_tmpfs,
-    b"ramfs": _mount_tmpfs,
-    b"proc": _mount_proc,
-    b"devtmpfs": _mount_devtmpfs,
-    b"sysfs": _mount_sysfs,
-    b"devpts": mount_devpts,
-}
-
-
+# -- mount ------------------------------------------------------------------------------------------------------------
 def do_mount(t: Thread, source: bytes, target: bytes, kind: bytes, flags: int, options: bytes) -> None:
-    """mount(2).  EPERM, ENODEV (unknown type), EBUSY, EINVAL, ENOTDIR, ELOOP and the errors of path walk."""
+    """mount(2).  EPERM, ENODEV (unknown type), EBUSY, EINVAL, ENOTDIR, ELOOP and the errors of path walk (path_mount)."""
     where = lookup(t, AT_FDCWD, target)
     if not may_mount(t):
         raise Errno.EPERM
@@ -118,83 +76,166 @@ def do_mount(t: Thread, source: bytes, target: bytes, kind: bytes, flags: int, o
         kept |= MS_RELATIME
     elif flags & MS_NOATIME:
         kept &= ~MS_RELATIME
-    if flags & MS_REMOUNT and flags & MS_BIND:
-        _top(where).flags = kept
-    elif flags & MS_REMOUNT:
-        mount = _top(where)
-        mount.fs.reconfigure(options)
-        mount.fs.read_only = bool(flags & MS_RDONLY)
-        mount.flags = kept & ~MS_RDONLY
+    if flags & MS_REMOUNT and not flags & _ATIME_CHOICE and where.dentry is where.mount.root:
+        kept = kept & ~ATIME_FLAGS | where.mount.flags & ATIME_FLAGS
+    if flags & MS_REMOUNT:
+        _remount(t, where, flags, kept, options)
     elif flags & MS_BIND:
         _bind(t, source, where, bool(flags & MS_REC))
-    elif flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE):
-        _top(where)
+    elif flags & _PROPAGATION:
+        _change_type(t, where, flags)
     elif flags & MS_MOVE:
         _move(t, source, where)
     else:
-        make = TYPES.get(kind)
-        if make is None:
-            raise Errno.ENODEV if kind else Errno.EINVAL
-        fs = make(t, options)
-        if not where.dentry.inode.is_dir:
-            raise Errno.ENOTDIR
-        if flags & MS_RDONLY:
-            fs.read_only = fs.read_only or kind != b"devtmpfs"
-        new = Mount(fs, fs.root, kept, source or b"none", t.kernel.vfs.ids.new_mount_id())
-        _attach(t, new, where)
+        _new_mount(t, source, where, kind, kept, options)
 
 
-def _top(where: Path) -> Mount:
-    """Return the mount whose root ``where`` is.  EINVAL if it is no mount point."""
+def _own(t: Thread, mount: Mount) -> Mount:
+    """Return ``mount`` if it is in the mount namespace of ``t`` (check_mnt).  EINVAL."""
+    if mount.ns is not t.nsproxy.mnt:
+        raise Errno.EINVAL
+    return mount
+
+
+def _top(t: Thread, where: Path) -> Mount:
+    """Return the mount whose root ``where`` is.  EINVAL if it is no mount point of the namespace."""
     if where.dentry is not where.mount.root:
         raise Errno.EINVAL
-    return where.mount
+    return _own(t, where.mount)
+
+
+def _remount(t: Thread, where: Path, flags: int, kept: int, options: bytes) -> None:
+    """Change a mount's flags and, without MS_BIND, its file system's (do_reconfigure_mnt, do_remount)."""
+    mount = _top(t, where)
+    if mount.locked & ~ATIME_FLAGS & ~kept or (mount.locked & ATIME_FLAGS and (mount.flags ^ kept) & ATIME_FLAGS):
+        raise Errno.EPERM
+    if not flags & MS_BIND:
+        if not t.cred.ns_capable(mount.fs.user_ns, CAP_SYS_ADMIN):
+            raise Errno.EPERM
+        mount.fs.reconfigure(options)
+        mount.fs.read_only = bool(flags & MS_RDONLY)
+    mount.flags = kept
+
+
+def _change_type(t: Thread, where: Path, flags: int) -> None:
+    """Set the propagation type of a mount, with MS_REC of all below (do_change_type)."""
+    kind = flags & ~(MS_REC | MS_SILENT)
+    if kind not in (MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE):
+        raise Errno.EINVAL
+    mount = _top(t, where)
+    for each in mount.tree() if flags & MS_REC else [mount]:
+        change_type(each, kind, t.kernel.vfs.ids)
 
 
 def _attach(t: Thread, new: Mount, where: Path) -> None:
-    if not t.nsproxy.mnt.contains(where.mount):
-        raise Errno.EINVAL
+    """Mount a tree (graft_tree).  EINVAL, ENOENT, ENOTDIR."""
+    _own(t, where.mount)
     if where.dentry.unlinked:
         raise Errno.ENOENT
-    new.attach(where)
+    if new.root.inode.is_dir != where.dentry.inode.is_dir:
+        raise Errno.ENOTDIR
+    attach_recursive(new, where, t.nsproxy.mnt.user_ns, t.kernel.vfs.ids)
+
+
+def _discard(top: Mount, t: Thread) -> None:
+    """Take back a tree that could not be attached."""
+    doomed = top.tree()
+    umount_tree(doomed, t.kernel.vfs.ids)
+    for mount in doomed:
+        mount.end()
+
+
+def _new_mount(t: Thread, source: bytes, where: Path, kind: bytes, flags: int, options: bytes) -> None:
+    fs = make_filesystem(t, kind, options)
+    locked = _must_hide(t, fs, flags) if TYPES[kind].revealing else 0
+    if where.dentry is where.mount.root and where.mount.fs is fs:
+        raise Errno.EBUSY
+    if flags & MS_RDONLY:
+        fs.read_only = fs.read_only or kind != b"devtmpfs"
+    new = Mount(fs, fs.root, flags, source or b"none", t.kernel.vfs.ids.new_mount_id())
+    new.locked = locked
+    try:
+        _attach(t, new, where)
+    except Errno:
+        _discard(new, t)
+        raise
+
+
+def _must_hide(t: Thread, fs: FileSystem, flags: int) -> int:
+    """Return the flags a new proc or sysfs must keep in a user namespace: those of one that is fully visible there already.
+    EPERM if there is none, as it would reveal what is hidden (mount_too_revealing, mnt_already_visible)."""
+    ns = t.nsproxy.mnt
+    if ns.user_ns is INIT_USER_NS:
+        return 0
+    for mount in ns.mounts():
+        if mount.fs.type != fs.type or mount.root is not mount.fs.root:
+            continue
+        locked = mount.locked | (MS_RDONLY if mount.fs.read_only else 0)
+        if locked & MS_RDONLY & ~flags or (locked & ATIME_FLAGS and (mount.flags ^ flags) & ATIME_FLAGS):
+            continue
+        if all(_covers_nothing(child) for child in mount.children.values() if child.pinned):
+            return locked & (MS_RDONLY | ATIME_FLAGS)
+    raise Errno.EPERM
+
+
+def _covers_nothing(mount: Mount) -> bool:
+    """Tell whether a mount is on an empty directory made to be mounted on (is_empty_dir_inode)."""
+    inode = mount.mountpoint.inode
+    return inode.is_dir and inode.fs.type in (b"proc", b"sysfs") and not inode.readdir(mount.mountpoint)
 
 
 def _bind(t: Thread, source: bytes, where: Path, recursive: bool) -> None:
+    """MS_BIND: show a place again, with MS_REC what is mounted below it as well (do_loopback)."""
     if not source:
         raise Errno.EINVAL
     origin = lookup(t, AT_FDCWD, source)
-    if not t.nsproxy.mnt.contains(origin.mount):
+    inode = origin.dentry.inode
+    if isinstance(inode, NsInode) and isinstance(inode.ns, MountNamespace) and inode.ns.id <= t.nsproxy.mnt.id:
+        raise Errno.EINVAL  # a namespace that contains itself would never end (mnt_ns_loop)
+    if origin.mount.unbindable:
         raise Errno.EINVAL
-    if origin.dentry.inode.is_dir != where.dentry.inode.is_dir:
-        raise Errno.ENOTDIR
+    _own(t, where.mount)
+    if not isinstance(inode, NsInode):
+        _own(t, origin.mount)
+    if not recursive and any(
+        child.pinned and child.mountpoint.is_under(origin.dentry) for child in origin.mount.children.values()
+    ):
+        raise Errno.EINVAL  # it would show what the mount below covers
     ids = t.kernel.vfs.ids
-    copies: dict[Mount, Mount] = {}
-    top = Mount(origin.mount.fs, origin.dentry, origin.mount.flags, origin.mount.source, ids.new_mount_id())
     if recursive:
-        for child in list(origin.mount.children.values()):
-            if child.mountpoint.is_under(origin.dentry):
-                copies = copy_tree(child, ids)
-                copies[child].attach(Path(top, child.mountpoint))
-    _attach(t, top, where)
+        new = copy_tree(origin.mount, origin.dentry, ids)[origin.mount]
+    else:
+        new = clone_mount(origin.mount, origin.dentry, ids)
+    new.pinned = False
+    try:
+        _attach(t, new, where)
+    except Errno:
+        _discard(new, t)
+        raise
 
 
 def _move(t: Thread, source: bytes, where: Path) -> None:
+    """MS_MOVE (do_move_mount)."""
     if not source:
         raise Errno.EINVAL
-    mount = _top(lookup(t, AT_FDCWD, source))
-    if mount.parent is None or not t.nsproxy.mnt.contains(mount):
+    mount = _top(t, lookup(t, AT_FDCWD, source))
+    parent = mount.parent
+    _own(t, where.mount)
+    if parent is None or mount.pinned or mount.root.inode.is_dir != where.dentry.inode.is_dir or parent.shared is not None:
         raise Errno.EINVAL
-    if mount.root.inode.is_dir != where.dentry.inode.is_dir:
+    if where.mount.shared is not None and any(each.unbindable for each in mount.tree()):
         raise Errno.EINVAL
     at: Mount | None = where.mount
     while at is not None:
         if at is mount:
             raise Errno.ELOOP
         at = at.parent
-    mount.detach()
-    _attach(t, mount, where)
+    if where.dentry.unlinked:
+        raise Errno.ENOENT
+    attach_recursive(mount, where, t.nsproxy.mnt.user_ns, t.kernel.vfs.ids)
 
 
+# -- umount -----------------------------------------------------------------------------------------------------------
 def check_umount_flags(flags: int) -> None:
     """EINVAL for flags umount2(2) does not know."""
     if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
@@ -202,78 +243,130 @@ def check_umount_flags(flags: int) -> None:
 
 
 def do_umount(t: Thread, target: bytes, flags: int) -> None:
-    """umount2(2); ``flags`` passed ``check_umount_flags``.  EINVAL (no mount point), EBUSY, EPERM, EAGAIN (MNT_EXPIRE)."""
+    """umount2(2); ``flags`` passed ``check_umount_flags``.
+
+    EPERM; EINVAL: no mount point, or one that covers what must not be seen; EBUSY; EAGAIN: MNT_EXPIRE, for the first time.
+    """
     where = lookup(t, AT_FDCWD, target, not flags & UMOUNT_NOFOLLOW)
-    mount = where.mount
-    if where.dentry is not mount.root or not t.nsproxy.mnt.contains(mount):
-        raise Errno.EINVAL
     if not may_mount(t):
         raise Errno.EPERM
-    if mount.parent is None:
+    mount = _top(t, where)
+    if mount.pinned or mount.parent is None:
         raise Errno.EINVAL
-    if flags & MNT_EXPIRE and flags & (MNT_FORCE | MNT_DETACH):
-        raise Errno.EINVAL
-    if not flags & MNT_DETACH and (mount.children or in_use(t, mount)):
-        raise Errno.EBUSY
+    if flags & MNT_FORCE and not t.cred.capable(CAP_SYS_ADMIN):
+        raise Errno.EPERM
     if flags & MNT_EXPIRE:
-        raise Errno.EAGAIN
+        if mount is t.fs.root.mount or flags & (MNT_FORCE | MNT_DETACH):
+            raise Errno.EINVAL
+        if mount.children or mount in mounts_in_use(t.kernel):
+            raise Errno.EBUSY
+        if not mount.expiring:
+            mount.expiring = True
+            raise Errno.EAGAIN
+    elif mount is t.fs.root.mount and not flags & MNT_DETACH:
+        # The root cannot be unmounted; by old habit it becomes read-only instead (do_umount_root).
+        if not t.cred.ns_capable(mount.fs.user_ns, CAP_SYS_ADMIN):
+            raise Errno.EPERM
+        mount.fs.read_only = True
+        return
+    vfs = t.kernel.vfs
     if flags & MNT_DETACH:
-        mount.detach()
-    else:
-        mount.end()
+        vfs.detach(with_propagated(mount.tree()))
+        sweep(t.kernel)
+        return
+    used = mounts_in_use(t.kernel)
+    if mount.children or mount in used or any(not twin.children and twin in used for twin in propagated(mount)):
+        raise Errno.EBUSY
+    doomed = with_propagated([mount])
+    umount_tree(doomed, vfs.ids)
+    for each in doomed:
+        each.end()
 
 
-def in_use(t: Thread, mount: Mount) -> bool:
-    """Tell whether somebody stands in a mount or has a file of it open (propagate_mount_busy)."""
+def mounts_in_use(kernel: Kernel) -> set[Mount]:
+    """Return the mounts somebody stands in or has a file of open.  Being used ends that a mount may expire."""
     tables: set[FdTable] = set()
-    for thread in t.kernel.all_threads():
+    used: set[Mount] = set()
+    for thread in kernel.all_threads():
         if thread.exiting:
             continue
-        if thread.fs.root.mount is mount or thread.fs.cwd.mount is mount:
-            return True
+        used.add(thread.fs.root.mount)
+        used.add(thread.fs.cwd.mount)
         tables.add(thread.files)
         if thread.mm is not None and thread.mm.exe_file is not None:
             where = thread.mm.exe_file.where()
-            if where is not None and where.mount is mount:
-                return True
+            if where is not None:
+                used.add(where.mount)
     for table in tables:
         for file in table.slots:
-            if file is not None:
-                where = file.where()
-                if where is not None and where.mount is mount:
-                    return True
-    return False
+            where = file.where() if file is not None else None
+            if where is not None:
+                used.add(where.mount)
+    for mount in used:
+        mount.expiring = False
+    return used
+
+
+def sweep(kernel: Kernel) -> None:
+    """End the mounts that were unmounted while somebody was inside and nobody is any more (mntput)."""
+    vfs = kernel.vfs
+    used = mounts_in_use(kernel)
+    pending, vfs.detached = vfs.detached, []
+    for mount in pending:
+        if mount in used:
+            vfs.detached.append(mount)
+        else:
+            mount.end()
+
+
+# -- pivot_root -------------------------------------------------------------------------------------------------------
+def _is_reachable(where: Path, root: Path) -> bool:
+    """Tell whether ``where`` is ``root`` or below it (is_path_reachable)."""
+    mount, dentry = where
+    while mount is not root.mount:
+        if mount.parent is None:
+            return False
+        mount, dentry = mount.parent, mount.mountpoint
+    return dentry.is_under(root.dentry)
 
 
 def pivot_root(t: Thread, new_root: bytes, put_old: bytes) -> None:
-    """pivot_root(2): make the mount at ``new_root`` the root and move the old one to ``put_old``."""
+    """pivot_root(2): make the mount at ``new_root`` the root and move the old one to ``put_old``.
+
+    EINVAL: a mount that propagates, is no mount point, or not below; EBUSY: one of them is the present root; ENOTDIR, ENOENT.
+    """
     walk = Walk(t, AT_FDCWD, new_root)
     walk.to_end(True)
     new = walk.path
+    if not new.dentry.inode.is_dir:
+        raise Errno.ENOTDIR
     old = lookup(t, AT_FDCWD, put_old)
-    if not new.dentry.inode.is_dir or not old.dentry.inode.is_dir:
+    if not old.dentry.inode.is_dir:
         raise Errno.ENOTDIR
     root = t.fs.root
-    mount = new.mount
-    if mount is root.mount or old.mount is root.mount:
+    top, mount = root.mount, new.mount
+    if old.dentry.unlinked:
+        raise Errno.ENOENT
+    parents = (mount.parent, top.parent)
+    if old.mount.shared is not None or any(parent is not None and parent.shared is not None for parent in parents):
+        raise Errno.EINVAL
+    _own(t, top)
+    _own(t, mount)
+    if mount.pinned:
+        raise Errno.EINVAL
+    if new.dentry.unlinked:
+        raise Errno.ENOENT
+    if mount is top or old.mount is top:
         raise Errno.EBUSY
-    if root.dentry is not root.mount.root or new.dentry is not mount.root or mount.parent is None:
+    if root.dentry is not top.root or top.parent is None or new.dentry is not mount.root or mount.parent is None:
         raise Errno.EINVAL
-    at, dentry = old
-    while at is not mount:
-        if at.parent is None:
-            raise Errno.EINVAL
-        at, dentry = at.parent, at.mountpoint
-    if not dentry.is_under(new.dentry):
+    if not _is_reachable(old, new) or not _is_reachable(new, root):
         raise Errno.EINVAL
-    top = root.mount
-    parent, mountpoint = top.parent, top.mountpoint
+    below = Path(top.parent, top.mountpoint)
     mount.detach()
-    if parent is not None:
-        top.detach()
-        mount.attach(Path(parent, mountpoint))
-    else:
-        t.nsproxy.mnt.root = mount
+    top.detach()
+    mount.pinned, top.pinned = top.pinned, False
+    mount.attach(below)
     top.attach(old)
     # Everybody who stood at the old root stands at the new one (chroot_fs_refs).
     inside = Path(*cross(mount, mount.root))
@@ -283,5 +376,3 @@ def pivot_root(t: Thread, new_root: bytes, put_old: bytes) -> None:
                 thread.fs.root = inside
             if thread.fs.cwd == root:
                 thread.fs.cwd = inside
-
-

@@ -52,6 +52,18 @@ class NsFs(FileSystem):
         super().__init__(vfs, b"nsfs", NSFS_MAGIC)
         self.root = Dentry(b"/", None, Inode(self, 1, 0o040000))
 
+    def hold(self, root: Dentry) -> None:
+        """A mount keeps its namespace."""
+        super().hold(root)
+        if isinstance(root.inode, NsInode) and isinstance(root.inode.ns, MountNamespace):
+            root.inode.ns.hold()
+
+    def drop(self, root: Dentry) -> None:
+        """The mount is gone."""
+        super().drop(root)
+        if isinstance(root.inode, NsInode) and isinstance(root.inode.ns, MountNamespace):
+            root.inode.ns.put()
+
     def place(self, ns: AnyNamespace, mount: Mount) -> Path:
         """Return where ``ns`` is (ns_get_path): an inode in ``mount``, that of the file system."""
         inode = NsInode(self, ns)
@@ -171,3 +183,8 @@ def _translate(t: Thread, ns: PidNamespace, number: int, given_inside: bool, pro
     if not found:
         raise Errno.ESRCH
     return found
+
+
+def is_mount_ns(inode: Inode) -> bool:
+    """Tell whether an inode is a mount namespace."""
+    return isinstance(inode, NsInode) and isinstance(inode.ns, MountNamespace)

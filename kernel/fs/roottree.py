@@ -55,8 +55,11 @@ def make_root(vfs: Vfs, host_root: str) -> MountNamespace:
     vfs.trees.append(tree)
     overlay = OverlayFs(vfs, tree, memory // 2)
     vfs.shrinkers.append(overlay.shrink)
+    # As in Linux an empty directory in memory is below everything, so that the root can be exchanged (pivot_root).
+    bottom = TmpFs(vfs, 0, 0o755, type_=b"rootfs")
+    namespace = MountNamespace(Mount(bottom, bottom.root, 0, b"rootfs", 1), MNT_NS_INUM, vfs.ids)
     root = Mount(overlay, overlay.root, MS_RELATIME, b"overlay", vfs.ids.new_mount_id())
-    namespace = MountNamespace(root, MNT_NS_INUM, vfs.ids)
+    root.attach(Path(namespace.root, bottom.root))
     vfs.hidden_mount = make_hidden_mount(TmpFs(vfs, memory))
     nsfs = NsFs(vfs)
     vfs.nsfs_mount = Mount(nsfs, nsfs.root, 0, b"nsfs", 0)

@@ -15,6 +15,7 @@ from kernel.fs.file import File
 from kernel.fs.inode import S_IFBLK, S_IFCHR, S_IFMT, Inode, makedev
 from kernel.fs.mount import IdSource, Path
 from kernel.fs.pagecache import PagePool
+from kernel.fs.propagation import umount_tree
 from kernel.hardware import Clock, Frames
 from kernel.waitqueue import Blocking
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from kernel.fs.hosttree import HostTree
     from kernel.fs.inode import FileSystem
     from kernel.fs.locks import LockGraph
-    from kernel.fs.mount import Mount
+    from kernel.fs.mount import Mount, MountNamespace
     from kernel.pid import PidNamespace
     from kernel.task import Thread
 
@@ -41,7 +42,7 @@ class Vfs:
 
     __slots__ = (
         "clock", "pool", "random", "drivers", "ids", "locks", "_last_dev", "boot_id", "hidden_mount", "nsfs_mount",
-        "devtmpfs", "make_procfs", "trees", "shrinkers", "protected_symlinks", "protected_hardlinks",
+        "devtmpfs", "make_procfs", "trees", "shrinkers", "protected_symlinks", "protected_hardlinks", "detached",
     )  # fmt: skip
 
     hidden_mount: Mount
@@ -64,6 +65,8 @@ class Vfs:
         self.protected_symlinks = 1
         self.protected_hardlinks = 1
         self.boot_id = uuid4(randomness)
+        self.detached: list[Mount] = []
+        """Unmounted while somebody may still be inside; ``sweep`` looks."""
 
     def shrink(self, wanted: int) -> int:
         """Give back about ``wanted`` frames of file pages that can be read again; return how many."""
@@ -73,6 +76,15 @@ class Vfs:
             if freed >= wanted:
                 break
         return freed
+
+    def detach(self, doomed: list[Mount]) -> None:
+        """Unmount mounts, parents first, whoever is inside; ``mounting.sweep`` ends them when nobody is any more."""
+        umount_tree(doomed, self.ids)
+        self.detached += doomed
+
+    def namespace_gone(self, ns: MountNamespace) -> None:
+        """Nobody is in a mount namespace any more."""
+        self.detach(ns.root.tree())
 
     def close(self) -> None:
         """The machine is done: close what is open on the host."""

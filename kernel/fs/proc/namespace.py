@@ -13,10 +13,12 @@ from kernel.fs.mount import (
     MS_NOEXEC,
     MS_NOSUID,
     MS_NOSYMFOLLOW,
+    MS_RDONLY,
     MS_RELATIME,
     Mount,
     Path,
 )
+from kernel.fs.nsfs import NsInode
 from kernel.fs.path import mount_at, path_name
 from kernel.fs.proc.target import Target, task_of
 
@@ -72,29 +74,47 @@ def mounts(t: Thread, target: Target) -> bytes:
     return b"".join(lines)
 
 
+def _inner_root(mount: Mount) -> bytes:
+    """Return what of its file system a mount shows: the root, or for a bind the place in it."""
+    if isinstance(mount.root.inode, NsInode):
+        return mount.root.name
+    parts = []
+    dentry = mount.root
+    while dentry.parent is not dentry:
+        parts.append(dentry.name)
+        dentry = dentry.parent
+    return b"/" + b"/".join(reversed(parts)) + (b"//deleted" if mount.root.unlinked else b"")
+
+
+def _propagation(mount: Mount, task: Thread) -> bytes:
+    """Return the optional fields: peer group, master, and the nearest group above the master that ``task`` can see."""
+    text = b"shared:%d " % mount.shared.id if mount.shared is not None else b""
+    group = mount.master
+    if group is not None:
+        text += b"master:%d " % group.id
+        while group is not None and not any(_reachable(member, task) for member in group.members):
+            group = next(iter(group.members)).master
+        if group is not None and group is not mount.master:
+            text += b"propagate_from:%d " % group.id
+    return text + (b"unbindable " if mount.unbindable else b"")
+
+
+def _reachable(mount: Mount, task: Thread) -> bool:
+    return mount.ns is task.nsproxy.mnt and path_name(Path(mount, mount.root), task.fs.root)[1]
+
+
 def mountinfo(t: Thread, target: Target) -> bytes:
     """/proc/PID/mountinfo (proc_pid_mountinfo(5))."""
-    task = _placed(target)
+    task = task_of(target)
     lines = []
     for mount in _visible(task):
         fs = mount.fs
-        parent = mount.parent.id if mount.parent is not None else 1
-        # What of the file system is mounted: its root, or for a bind the directory in it.
-        inner = []
-        dentry = mount.root
-        while dentry.parent is not dentry:
-            inner.append(dentry.name)
-            dentry = dentry.parent
-        root = b"/" + b"/".join(reversed(inner))
-        own = (b"ro" if mount.flags & 1 else b"rw") + _mount_options(mount)
+        parent = mount.parent.id if mount.parent is not None else mount.id
+        own = (b"ro" if mount.flags & MS_RDONLY else b"rw") + _mount_options(mount)
         shared = (b"ro" if fs.read_only else b"rw") + fs.options()
-        lines.append(
-            b"%d %d %d:%d %s %s %s - %s %s %s\n"
-            % (
-                mount.id, parent, major(fs.dev), minor(fs.dev), mangle(root), mangle(mount_at(mount, task)), own, fs.type,
-                mangle(mount.source), shared,
-            )
-        )  # fmt: skip
+        place = b"%d:%d %s %s" % (major(fs.dev), minor(fs.dev), mangle(_inner_root(mount)), mangle(mount_at(mount, task)))
+        source = b"%s %s %s" % (fs.type, mangle(mount.source), shared)
+        lines.append(b"%d %d %s %s %s- %s\n" % (mount.id, parent, place, own, _propagation(mount, task), source))
     return b"".join(lines)
 
 
