@@ -36,7 +36,7 @@ def _string(t: Thread, address: int) -> bytes:
 @syscall(165)
 def mount(t: Thread, source: CString, target: Path, filesystemtype: CString, mountflags: MountFlags, data: CString) -> None:
     """mount(2): tmpfs, proc, bind, move, remount and the propagation flags (all mounts are private)."""
-    kind = _string(t, filesystemtype)
+    kind = _string(t, filesystemtype) if filesystemtype else None
     origin = _string(t, source)
     options = _string(t, data)
     do_mount(t, origin, target, kind, mountflags & 0xFFFFFFFF, options)

@@ -96,10 +96,10 @@ TYPES: dict[bytes, FsType] = {
 
 
 def make_filesystem(t: Thread, kind: bytes, options: bytes) -> FileSystem:
-    """Return a file system of type ``kind`` for ``t``.  EINVAL, ENODEV, EPERM (mount_capable)."""
+    """Return a file system of type ``kind`` for ``t``.  ENODEV, EPERM (mount_capable), EINVAL for its options."""
     known = TYPES.get(kind)
     if known is None:
-        raise Errno.ENODEV if kind else Errno.EINVAL
+        raise Errno.ENODEV
     fs = known.make(t, options)
     # A procfs belongs to whoever owns the pid namespace it shows.
     owner = ns_of(t).user_ns if kind == b"proc" else t.cred.user_ns

@@ -124,10 +124,13 @@ class Mount:
             raise Errno.EROFS
 
     def tree(self) -> list[Mount]:
-        """Return this mount and all below it, parents first."""
-        found = [self]
-        for mount in found:
-            found.extend(mount.children.values())
+        """Return this mount and all below it, each before its children (next_mnt)."""
+        found: list[Mount] = []
+        todo = [self]
+        while todo:
+            mount = todo.pop()
+            found.append(mount)
+            todo.extend(reversed(mount.children.values()))
         return found
 
     def __repr__(self) -> str:

@@ -66,7 +66,7 @@ def may_mount(t: Thread) -> bool:
 
 
 # -- mount ------------------------------------------------------------------------------------------------------------
-def do_mount(t: Thread, source: bytes, target: bytes, kind: bytes, flags: int, options: bytes) -> None:
+def do_mount(t: Thread, source: bytes, target: bytes, kind: bytes | None, flags: int, options: bytes) -> None:
     """mount(2).  EPERM, ENODEV (unknown type), EBUSY, EINVAL, ENOTDIR, ELOOP and the errors of path walk (path_mount)."""
     where = lookup(t, AT_FDCWD, target)
     if not may_mount(t):
@@ -145,7 +145,10 @@ def _discard(top: Mount, t: Thread) -> None:
         mount.end()
 
 
-def _new_mount(t: Thread, source: bytes, where: Path, kind: bytes, flags: int, options: bytes) -> None:
+def _new_mount(t: Thread, source: bytes, where: Path, kind: bytes | None, flags: int, options: bytes) -> None:
+    """Mount a new file system (do_new_mount)."""
+    if kind is None:
+        raise Errno.EINVAL
     fs = make_filesystem(t, kind, options)
     locked = _must_hide(t, fs, flags) if TYPES[kind].revealing else 0
     if where.dentry is where.mount.root and where.mount.fs is fs:
