@@ -131,6 +131,7 @@ def new_process(kernel: Kernel, pid: Pid) -> Process:
     process.ioprio = 0
     process.maxrss_pages = process.child_maxrss_pages = 0
     process.cpu_timers = []
+    process.ptracer = None
     return process
 
 

@@ -15,6 +15,7 @@ from kernel.clocks import CpuTimes
 from kernel.coredump_sysctls import CoredumpSysctls
 from kernel.errno import Errno
 from kernel.futex_table import FutexTable
+from kernel.kcmp import ObjectOrder
 from kernel.loadavg import LoadAverage
 from kernel.mm.memory import Memory
 from kernel.ns import PID_NS_INUM
@@ -44,6 +45,7 @@ class Options:
 
     ``max_procs``: most tasks alive at once (threads-max), clone fails with EAGAIN beyond.  ``slice_blocks``: length of a
     time slice in basic blocks.  ``seed``: all randomness.  ``aslr``: randomise addresses (from the seed).
+    ``yama_scope``: who may attach to whom at the start (``kernel.yama``).
     """
 
     seed: int = 0
@@ -51,6 +53,7 @@ class Options:
     slice_blocks: int = 100_000
     semantics: Semantics = field(default_factory=Semantics)
     aslr: bool = False
+    yama_scope: int = 0
 
 
 class Console(Protocol):
@@ -106,7 +109,7 @@ class Kernel:
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
         "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
         "_told", "sysctls", "_sessions", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "ucounts",
-        "unix_inodes", "coredump", "seccomp_logged", "load", "idle_ns", "gone",
+        "unix_inodes", "coredump", "yama_scope", "object_order", "seccomp_logged", "load", "idle_ns", "gone",
     )  # fmt: skip
 
     sched: Scheduler
@@ -148,6 +151,9 @@ class Kernel:
         """AF_UNIX sockets by the inode their path names."""
         self._told: set[object] = set()
         self.coredump = CoredumpSysctls()
+        self.object_order = ObjectOrder()
+        self.yama_scope = options.yama_scope
+        """/proc/sys/kernel/yama/ptrace_scope"""
         self._sessions = 0
         self.sysctls: dict[bytes, int] = {}
         """Settings of /proc/sys that differ from their defaults, where nothing depends on them."""

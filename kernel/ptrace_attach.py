@@ -6,7 +6,7 @@ from kernel import ptrace
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.ptrace import O_MASK, PT_OPT_SHIFT, PT_PTRACED, PT_SEIZED
-from kernel.ptrace_access import check_access, may_be_traced_by
+from kernel.ptrace_access import MODE_ATTACH, check_access, may_be_traced_by
 from kernel.signal import NSIG, SI_KERNEL, SIGSTOP, SigInfo
 from kernel.signal_pending import JOBCTL_TRAP_STOP, JOBCTL_TRAPPING, set_jobctl_pending
 from kernel.signal_send import send_signal
@@ -57,7 +57,7 @@ def attach(t: Thread, target: Thread, address: int, options: int, seize: bool) -
             raise Errno.EAGAIN
         if (yield Block("ptrace_attach", target.process.exec_wait, who=lambda: "the end of its execve")):
             raise Errno.ERESTARTNOINTR
-    check_access(t, target)
+    check_access(t, target, MODE_ATTACH)
     if target.exit_state or target.ptrace:
         raise Errno.EPERM
     ptrace.link(target, t, t.cred, flags)

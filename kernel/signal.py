@@ -309,7 +309,7 @@ class SigHand:
     ``users`` counts the threads that share it; ``signalfd_wait`` is woken when a signal arrives (signalfd(2) readers).
     """
 
-    __slots__ = ("actions", "users", "signalfd_wait")
+    __slots__ = ("actions", "users", "signalfd_wait", "__weakref__")
 
     def __init__(self, actions: list[SigAction] | None = None) -> None:
         self.actions = actions or [DEFAULT_ACTION] * (NSIG + 1)

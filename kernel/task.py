@@ -78,6 +78,7 @@ class Process:
         "exit_signal", "is_child_subreaper", "has_child_subreaper", "rlimits", "itimers", "posix_timers",
         "tty", "tty_old_pgrp", "is_session_leader", "times", "child_times", "exec_count", "oom_score_adj", "pidfd_wait",
         "oom_score_adj_min", "start_time", "ioprio", "did_exec", "maxrss_pages", "child_maxrss_pages", "cpu_timers",
+        "ptracer", "__weakref__",
     )  # fmt: skip
 
     kernel: Kernel
@@ -137,6 +138,8 @@ class Process:
     maxrss_pages: int
     child_maxrss_pages: int
     cpu_timers: list[object]
+    ptracer: tuple[Process | None] | None
+    """Whom it lets attach (PR_SET_PTRACER): a process, or with (None,) anybody."""
 
     @property
     def tgid(self) -> int:

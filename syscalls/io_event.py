@@ -21,7 +21,7 @@ from kernel.fs.pidfd import PIDFD_NONBLOCK, PIDFD_THREAD, PidFd, open_pidfd
 from kernel.fs.signalfd import SignalFd
 from kernel.fs.timerfd import TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET, TimerFd
 from kernel.pid import ns_of
-from kernel.ptrace_access import check_access
+from kernel.ptrace_access import MODE_ATTACH, check_access
 from syscalls.structs import ITIMERSPEC
 from syscalls.table import syscall
 from syscalls.types import Fd, Pid, Size, UInt, custom, enum, flags, in_struct, out_struct
@@ -164,5 +164,5 @@ def pidfd_getfd(t: Thread, pidfd: Fd, targetfd: Fd, flags: UInt) -> int:
     if process is None or not process.live:
         raise Errno.ESRCH
     target = process.rep
-    check_access(t, target)
+    check_access(t, target, MODE_ATTACH)
     return install_fd(t, target.files.get(targetfd).hold(), O_CLOEXEC)

@@ -24,6 +24,7 @@ from kernel.mm.mremap import do_mremap
 from kernel.mm.mremap import remap_file_pages as do_remap_file_pages
 from kernel.mm.oom import reap
 from kernel.pid import ns_of
+from kernel.ptrace_access import MODE_ATTACH, MODE_FSCREDS, MODE_REALCREDS
 from syscalls.table import syscall
 from syscalls.types import Address, Fd, Hex, Int, Pid, Size, UInt, ULong, custom, enum, flags
 
@@ -225,7 +226,7 @@ def migrate_pages(t: Thread, pid: Pid, maxnode: ULong, old_nodes: Address, new_n
     mm = memory(t)
     mempolicy.read_nodes(mm, old_nodes, maxnode)
     wanted = mempolicy.read_nodes(mm, new_nodes, maxnode)
-    remote.memory_of(t, _target(t, pid))
+    remote.memory_of(t, _target(t, pid), MODE_REALCREDS)
     if not wanted & mempolicy.ONLINE:
         raise Errno.EINVAL
     return 0
@@ -239,7 +240,7 @@ def move_pages(t: Thread, pid: Pid, count: ULong, pages: Address, nodes: Address
     if flags & 4 and not t.cred.capable(CAP_SYS_NICE):
         raise Errno.EPERM
     mm = memory(t)
-    other = remote.memory_of(t, _target(t, pid))
+    other = remote.memory_of(t, _target(t, pid), MODE_REALCREDS)
     for i in range(count):
         if nodes and mm.read_i32(nodes + 4 * i) != 0:
             raise Errno.ENODEV
@@ -266,11 +267,16 @@ def _target(t: Thread, pid: int) -> Thread:
 def _process_vm(t: Thread, pid: int, local: int, local_count: int, remote_: int, remote_count: int, write: bool) -> int:
     mm = memory(t)
     mine = mm.read_iovec(local, local_count)
+    if not any(length for _, length in mine):
+        return 0
     # The other side's addresses are only looked at when they are used, so bad ones still give a short count.
     theirs = mm.read_iovec(remote_, remote_count, check=False)
-    if not any(length for _, length in mine) or not any(length for _, length in theirs):
+    if not any(length for _, length in theirs):
         return 0
-    other = remote.memory_of(t, _target(t, pid))
+    target = ns_of(t).find_thread(pid)
+    if target is None:
+        raise Errno.ESRCH
+    other = remote.memory_of(t, target, MODE_ATTACH | MODE_REALCREDS)
     return remote.transfer(mm, mine, other, theirs, write)
 
 
@@ -308,7 +314,7 @@ def process_madvise(t: Thread, pidfd: Fd, vector: VectorBare, count: ULong, advi
         raise Errno.EINVAL
     pieces = memory(t).read_iovec(vector, count, check=False)
     process = _pidfd_process(t, pidfd)
-    other = remote.memory_of(t, process.rep)
+    other = remote.memory_of(t, process.rep, MODE_FSCREDS)
     if process is not t.process:
         if advice not in REMOTE_ADVICE:
             raise Errno.EINVAL

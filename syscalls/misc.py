@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from struct import Struct
+from typing import Annotated, Final
 
 from kernel import membarrier as barriers
 from kernel import rseq as restartable
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_BOOT, CAP_SYS_TTY_CONFIG, CAP_SYSLOG
 from kernel.errno import Errno
 from kernel.exit import do_exit
+from kernel.kcmp import kcmp as compare
 from kernel.personality import QUERY
 from kernel.pid import PidNamespace, ns_of
 from kernel.ptrace_access import check_access
@@ -104,10 +106,8 @@ def membarrier(t: Thread, command: Annotated[int, enum("membarrier")], flag_bits
 
 
 # -- kcmp -------------------------------------------------------------------------------------------------------------
-KCMP_FILE, KCMP_VM, KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_IO, KCMP_SYSVSEM, KCMP_EPOLL_TFD = range(8)
-_NOT_EQUAL = 3
-"""kcmp(2): "v1 is not equal to v2, but ordering information is unavailable"; an order of objects would differ from run
-to run."""
+_EPOLL_SLOT: Final = Struct("<III")
+"""``struct kcmp_epoll_slot``: efd, tfd, toff."""
 
 
 def _inspectable(t: Thread, number: int) -> Thread:
@@ -120,24 +120,18 @@ def _inspectable(t: Thread, number: int) -> Thread:
 
 @syscall(312)
 def kcmp(t: Thread, pid1: Pid, pid2: Pid, kind: Annotated[int, enum("kcmp")], idx1: ULong, idx2: ULong) -> int:
-    """kcmp(2): 0 if two threads share a resource, 3 if not.  EINVAL for a kind there is not."""
+    """kcmp(2): 0 if two threads share a resource, else 1 or 2, which orders the objects.
+
+    ESRCH, EPERM, EINVAL for a kind there is not, EBADF, EFAULT, ENOENT.
+    """
     one, two = _inspectable(t, pid1), _inspectable(t, pid2)
-    same: bool
-    if kind == KCMP_FILE:
-        same = one.files.get(idx1, path_ok=True) is two.files.get(idx2, path_ok=True)
-    elif kind == KCMP_VM:
-        same = one.mm is two.mm
-    elif kind == KCMP_FILES:
-        same = one.files is two.files
-    elif kind == KCMP_FS:
-        same = one.fs is two.fs
-    elif kind == KCMP_SIGHAND:
-        same = one.sighand is two.sighand
-    elif kind in (KCMP_IO, KCMP_SYSVSEM):
-        same = one.process is two.process
-    else:
-        raise Errno.EINVAL
-    return 0 if same else _NOT_EQUAL
+
+    def slot() -> tuple[int, int, int]:
+        assert t.mm is not None
+        efd, tfd, offset = _EPOLL_SLOT.unpack(t.mm.read(idx2, _EPOLL_SLOT.size))
+        return efd, tfd, offset
+
+    return compare(t, one, two, kind, idx1, idx2, slot)
 
 
 # -- for the superuser ------------------------------------------------------------------------------------------------

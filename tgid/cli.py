@@ -93,6 +93,7 @@ def _add_machine_options(parser: argparse.ArgumentParser, tracing: bool) -> None
     add("--semantics", choices=("leaderless", "linux"), default="leaderless", help="process semantics (default leaderless)")
     add("--rule", metavar="NAME=on|off", action="append", default=[], help="set one rule of it (see tgid rules)")
     add("--aslr", action="store_true", help="randomise addresses (from the seed)")
+    add("--yama-scope", type=int, choices=range(4), default=0, help="who may trace whom, as ptrace_scope of Yama (default 0)")
     add("--debug", action="store_true", help="show a traceback when the kernel itself has a defect")
     if not tracing:
         add("--trace", action="store_true", help="print system calls as strace -f does (see tgid trace --help)")
@@ -213,6 +214,7 @@ def _config(options: argparse.Namespace, clock: str) -> Config:
         aslr=options.aslr,
         semantics=options.semantics,
         rules=tuple(options.rule),
+        yama_scope=options.yama_scope,
         debug=options.debug,
     )
 

@@ -64,6 +64,7 @@ class Config:
     directory shown read-only as root below an in-memory overlay.  ``cwd``: where the program starts; if the guest has no such
     directory that is an error, or, unless ``cwd_required``, "/" is used.  ``slice_blocks``: time slice in basic blocks.
     ``semantics``: "leaderless" or "linux"; ``rules``: single rules set against the model, as NAME=on or NAME=off.
+    ``yama_scope``: 0 to 3, who may attach to whom (ptrace(2), "/proc/sys/kernel/yama/ptrace_scope").
     ``accelerate``: use the C extension (None: if built).  ``debug``: a defect of the kernel raises instead of killing the
     guest process.
     """
@@ -84,6 +85,7 @@ class Config:
     aslr: bool = False
     semantics: str = "leaderless"
     rules: tuple[str, ...] = ()
+    yama_scope: int = 0
     accelerate: bool | None = None
     debug: bool = False
 
@@ -145,7 +147,7 @@ class Machine:
             raise MachineFault(f"the machine cannot start: {error}") from None
         clock: Any = RealClock(console.wait) if config.clock == "real" else VirtualClock(block_ns=config.block_ns)
         self.cpu = cpu = Processor(engine, clock)
-        options = Options(config.seed, config.max_procs, config.slice_blocks, _semantics(config), config.aslr)
+        options = Options(config.seed, config.max_procs, config.slice_blocks, _semantics(config), config.aslr, config.yama_scope)
         self.kernel = kernel = Kernel(options, cpu, engine.frames, clock, self.say, config.debug)
         kernel.memory.out_of_memory = OomKiller(
             kernel.memory, kernel.all_processes, lambda victim: send_sig(victim, SIGKILL), self.say, self._current_dies

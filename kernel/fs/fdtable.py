@@ -23,7 +23,7 @@ class FdTable:
     use.  ``users``: threads (or processes) that share the table.
     """
 
-    __slots__ = ("slots", "cloexec", "low", "users")
+    __slots__ = ("slots", "cloexec", "low", "users", "__weakref__")
 
     def __init__(self) -> None:
         self.slots: list[File | None] = []

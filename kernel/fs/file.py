@@ -97,7 +97,7 @@ class File:
     Subclasses override what they support; the defaults give the errno Linux gives for a file without the operation.
     """
 
-    __slots__ = ("flags", "pos", "refs", "owner", "signal", "on_release")
+    __slots__ = ("flags", "pos", "refs", "owner", "signal", "on_release", "__weakref__")
 
     READ_WCHAN = "read"
     WRITE_WCHAN = "write"

@@ -11,7 +11,7 @@ from kernel.fs.mount import MountNamespace, Path
 class FsContext:
     """``root`` and ``cwd`` are paths, ``umask`` nine bits, ``users`` the number of threads that share it."""
 
-    __slots__ = ("root", "cwd", "umask", "users")
+    __slots__ = ("root", "cwd", "umask", "users", "__weakref__")
 
     def __init__(self, root: Path, cwd: Path, umask: int = 0o022) -> None:
         self.root = root

@@ -66,7 +66,7 @@ class AddressSpace(UserAccess):
         "start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack",
         "arg_start", "arg_end", "env_start", "env_end", "vdso",
         "exe_file", "dumpable", "auxv", "binfmt", "def_flags", "owner_ns", "oom_reaped", "dead",
-        "membarrier", "thp_disabled", "dump_filter",
+        "membarrier", "thp_disabled", "dump_filter", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, kernel: Kernel, rlimits: Rlimits | None = None) -> None:

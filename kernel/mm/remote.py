@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 Vector = Sequence[tuple[int, int]]
 
 
-def memory_of(t: Thread, target: Thread) -> AddressSpace:
-    """Return the address space of ``target`` if ``t`` may access it (``mm_access``).  EPERM; ESRCH if it has none."""
+def memory_of(t: Thread, target: Thread, mode: int) -> AddressSpace:
+    """Return the address space of ``target`` if ``t`` may access it (``mm_access``), ``mode`` as of ``check_access``.
+
+    EPERM; ESRCH if it has none."""
     if target.mm is None:
         raise Errno.ESRCH
-    check_access(t, target)
+    check_access(t, target, mode)
     return target.mm
 
 

@@ -24,20 +24,24 @@ Node = Callable[[FileSystem, int, "Entry", Any], "ProcInode"]
 
 
 class Access(NamedTuple):
-    """Who may look, beyond what the mode says: needs the rights of ptrace(2) to look at the target (PTRACE_MODE_READ_FSCREDS),
-    asked for when the file is opened or else at every read; ``error`` without them.  ``needs_mm``: ESRCH without memory."""
+    """Who may look, beyond what the mode says: needs the rights of ptrace(2) to look at the target, or with ``attach`` to
+    attach to it (PTRACE_MODE_READ_FSCREDS, PTRACE_MODE_ATTACH_FSCREDS), asked for when the file is opened or else at every
+    read; ``error`` without them.  ``needs_mm``: ESRCH without memory."""
 
     at_open: bool
     error: type[Errno]
     needs_mm: bool = False
+    attach: bool = False
 
 
 MM_ACCESS: Final = Access(True, Errno.EACCES, True)
 """mm_access: files about memory.  They keep showing the address space the process had when they were opened."""
+ATTACH_ACCESS: Final = Access(True, Errno.EACCES, True, attach=True)
+"""Memory itself."""
 MAPS_ACCESS: Final = Access(True, Errno.EACCES)
 """The same for files that are empty where there is no memory."""
 MAY_READ: Final = Access(False, Errno.EACCES)
-LOCK_TRACE: Final = Access(False, Errno.EPERM)
+LOCK_TRACE: Final = Access(False, Errno.EPERM, attach=True)
 """lock_trace: the registers and the kernel stack."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
-from kernel.fs.proc.generic import MM_ACCESS
+from kernel.fs.proc.generic import ATTACH_ACCESS
 from kernel.fs.proc.target import TaskFile
 from kernel.fs.regular import PlacedFile
 
@@ -29,7 +29,7 @@ class MemInode(TaskFile):
 
     def open(self, t: Thread, where: Path, flags: int) -> File:
         """Open it.  EACCES without the rights of ptrace(2), ESRCH if the process is gone."""
-        return MemFile(where, flags, self.check(t, MM_ACCESS).mm)
+        return MemFile(where, flags, self.check(t, ATTACH_ACCESS).mm)
 
 
 class MemFile(PlacedFile):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kernel import utsname
 from kernel.coredump_sysctls import CORENAME_MAX_SIZE
-from kernel.cred import CAP_CHECKPOINT_RESTORE, CAP_LAST_CAP, CAP_SYS_ADMIN, NGROUPS_MAX
+from kernel.cred import CAP_CHECKPOINT_RESTORE, CAP_LAST_CAP, CAP_SYS_ADMIN, CAP_SYS_PTRACE, NGROUPS_MAX
 from kernel.errno import Errno
 from kernel.fs.proc.generic import Entry
 from kernel.fs.proc.sysctl import LONG_MAX, UINT_MAX, ULONG_MAX, Numbers, Text, fixed, setting, shown, sysctl
@@ -24,6 +24,7 @@ from kernel.net.unix import MAX_DGRAM_QLEN
 from kernel.pid import PID_MAX_LIMIT, ns_of
 from kernel.rlimit import NR_OPEN
 from kernel.seccomp_filter import ACTIONS, RET_ALLOW
+from kernel.yama import SCOPE_NO_ATTACH
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -108,6 +109,15 @@ def _set_suid_dumpable(t: Thread, value: int) -> None:
     t.kernel.coredump.suid_dumpable = value
 
 
+def _set_yama_scope(t: Thread, value: int) -> None:
+    """EPERM without CAP_SYS_PTRACE; EINVAL to lower the highest one (yama_dointvec_minmax)."""
+    if not t.cred.capable(CAP_SYS_PTRACE):
+        raise Errno.EPERM
+    if t.kernel.yama_scope == SCOPE_NO_ATTACH and value != SCOPE_NO_ATTACH:
+        raise Errno.EINVAL
+    t.kernel.yama_scope = value
+
+
 def _open_files(t: Thread) -> tuple[int, int, int]:
     """fs.file-nr: open file descriptions, unused ones, the limit."""
     files = {id(file) for table in {x.files for x in t.kernel.all_threads() if not x.exiting} for file in table.slots if file}
@@ -132,6 +142,7 @@ KERNEL: tuple[Entry, ...] = (
     sysctl(b"kernel/core_pattern", 0o644, Text(lambda t: t.kernel.coredump.pattern, _set_core_pattern, CORENAME_MAX_SIZE - 1)),
     sysctl(b"kernel/core_pipe_limit", 0o644, Numbers(lambda t: t.kernel.coredump.pipe_limit, _set_core_pipe_limit, 0, UINT_MAX)),
     sysctl(b"kernel/core_uses_pid", 0o644, Numbers(lambda t: t.kernel.coredump.uses_pid, _set_core_uses_pid)),
+    sysctl(b"kernel/yama/ptrace_scope", 0o644, Numbers(lambda t: t.kernel.yama_scope, _set_yama_scope, 0, SCOPE_NO_ATTACH)),
     setting(b"kernel/dmesg_restrict", 0, 0, 1),
     setting(b"kernel/kptr_restrict", 0, 0, 2),
     setting(b"kernel/panic", 0),

@@ -14,7 +14,7 @@ from kernel.fs.inode import Dentry, Dirent, FileSystem
 from kernel.fs.proc.generic import Access, Entry, ProcFile, ProcInode, Table, TextFile
 from kernel.fs.proc.inode import HIDEPID_INVISIBLE, HIDEPID_NO_ACCESS, ProcFs
 from kernel.fs.regular import DirectoryFile
-from kernel.ptrace_access import MODE_FSCREDS, may_access
+from kernel.ptrace_access import MODE_ATTACH, MODE_FSCREDS, may_access
 from kernel.task import EXIT_DEAD
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class TaskFile(ProcFile):
     def check(self, t: Thread, access: Access) -> Thread:
         """Return the task if ``t`` may look.  ESRCH if it is gone."""
         task = task_of(self.target)
-        if not may_read(t, task):
+        if not may_access(t, task, MODE_FSCREDS | MODE_ATTACH if access.attach else MODE_FSCREDS):
             raise access.error
         if access.needs_mm and task.mm is None:
             raise Errno.ESRCH
