@@ -151,6 +151,7 @@ class World:
         self.inum = 0
         self.kernel: Any = SimpleNamespace(
             coredump=CoredumpSysctls(),
+            yama_scope=0,
             vfs=SimpleNamespace(detached=[]),
             calls=[],
             sched=self.sched,
