@@ -346,12 +346,9 @@ class Processor:
 
     def _switch(self, state: CpuState, tables: PageTables) -> None:
         """Load a register file and an address space, as far as they are not loaded."""
-        assert isinstance(state, RegisterFile)
-        assert isinstance(tables, Tables)
-        unit = tables.tlb
+        unit = tables.tlb  # type: ignore[attr-defined]
         if unit is None or unit.tables is not tables:
-            unit = self._place(tables)
-        assert isinstance(unit, Unit)
+            unit = self._place(tables)  # type: ignore[arg-type]
         if state is not unit.state:
             unit.load(state)
         # A context brings the CR3 it was saved with, but not the translations.
@@ -360,8 +357,8 @@ class Processor:
         self._switches += 1
         unit.used = self._switches
         self.core = unit.core
-        self.loaded = state
-        self._tables = tables
+        self.loaded = state  # type: ignore[assignment]
+        self._tables = tables  # type: ignore[assignment]
 
     def _place(self, tables: Tables) -> Unit:
         """Choose the engine for an address space that is loaded in none."""

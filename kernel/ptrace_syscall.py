@@ -31,6 +31,7 @@ _EXIT: Final = struct.Struct("<qB")
 _SECCOMP: Final = struct.Struct("<Q6QII")
 """number, arguments, the filter's data, reserved"""
 SYSCALL_INFO_SIZE: Final = _HEAD.size + _SECCOMP.size
+_KINDS: Final = {MESSAGE_SYSCALL_ENTRY: INFO_ENTRY, MESSAGE_SYSCALL_EXIT: INFO_EXIT}
 _ERRNO_MAX: Final = 4095
 _MASK: Final = (1 << 64) - 1
 
@@ -40,8 +41,7 @@ def _op(target: Thread) -> int:
     info = target.last_siginfo
     code = info.code if info is not None else 0
     if code == SIGTRAP | 0x80:
-        kinds = {MESSAGE_SYSCALL_ENTRY: INFO_ENTRY, MESSAGE_SYSCALL_EXIT: INFO_EXIT}
-        return kinds.get(target.ptrace_message, INFO_NONE)
+        return _KINDS.get(target.ptrace_message, INFO_NONE)
     return INFO_SECCOMP if code == SIGTRAP | EVENT_SECCOMP << 8 else INFO_NONE
 
 

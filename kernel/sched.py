@@ -258,7 +258,7 @@ class Scheduler:
                     t.kstack = _traced_call(t, args)
                     continue
                 try:
-                    result = calls[number if number < last else last](t, *args[1:])
+                    result = calls[number if number < last else last](t, args)
                     if type(result) is GeneratorType:
                         t.syscall_args = args
                         if t.ptrace:
@@ -358,7 +358,7 @@ def _traced_call(t: Thread, args: tuple[int, ...]) -> Blocking[None]:
     if execute and made:
         calls = kernel.calls
         try:
-            result = calls[min(number, len(calls) - 1)](t, *args[1:])
+            result = calls[min(number, len(calls) - 1)](t, args)
             if type(result) is GeneratorType:
                 result = yield from result
         except Errno as error:

@@ -96,23 +96,23 @@ def _table(t: Thread, filter: SeccompFilter | None) -> list[Call]:
     last = len(plain) - 1
     table: list[Call]
 
-    def ask(t: Thread, *args: int) -> object:
+    def ask(t: Thread, registers: tuple[int, ...]) -> object:
         nr = t.syscall_nr
         slot = nr if nr < last else last
         if filter is not None:
             if filter.always_allows(nr):
                 try:
-                    return plain[slot](t, *args)
+                    return plain[slot](t, registers)
                 finally:
                     if slot != last:
                         table[slot] = plain[slot]
-            answer, match = filter.run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if filter.uses_ip else 0, args)
+            answer, match = filter.run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if filter.uses_ip else 0, registers[1:])
             if answer & RET_ACTION_FULL == RET_ALLOW:
-                return plain[slot](t, *args)
+                return plain[slot](t, registers)
             if answer & RET_ACTION_FULL == RET_ERRNO and not (match is not None and match.log) and not _exempt(t):
                 return -min(answer & RET_DATA, _MAX_ERRNO)
         elif nr in _STRICT_CALLS:
-            return plain[slot](t, *args)
+            return plain[slot](t, registers)
         return _ask_and_call(t)
 
     table = [ask] * len(plain)
@@ -122,10 +122,9 @@ def _table(t: Thread, filter: SeccompFilter | None) -> list[Call]:
 def _ask_and_call(t: Thread) -> Blocking[object]:
     if not (yield from secure_computing(t)):
         return t.cpu.rax
-    nr, *args = t.syscall_args
-    nr &= 0xFFFF_FFFF
+    nr = t.syscall_args[0] & 0xFFFF_FFFF
     plain = t.kernel.calls
-    result = plain[min(nr, len(plain) - 1)](t, *args)
+    result = plain[min(nr, len(plain) - 1)](t, t.syscall_args)
     return (yield from result) if isinstance(result, GeneratorType) else result
 
 

@@ -31,6 +31,8 @@ WNOTHREAD = 0x20000000
 WALL = 0x40000000
 WCLONE = 0x80000000
 
+_WAIT4_FLAGS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL
+
 P_ALL, P_PID, P_PGID, P_PIDFD = range(4)
 
 
@@ -277,19 +279,18 @@ def describe_targets(t: Thread, options: WaitOptions) -> str:
 
 def parse_wait4(t: Thread, pid: int, flags: int) -> WaitOptions:
     """Translate wait4(2) arguments.  Raises EINVAL for unknown flags, ESRCH for pid INT_MIN."""
-    if flags & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
+    if flags & ~_WAIT4_FLAGS:
         raise Errno.EINVAL
     flags |= WEXITED
     if pid == -(1 << 31):
         raise Errno.ESRCH
-    ns = ns_of(t)
     if pid == -1:
         return WaitOptions(P_ALL, None, flags)
     if pid == 0:
         return WaitOptions(P_PGID, t.process.pgrp, flags)
     if pid < 0:
-        return WaitOptions(P_PGID, ns.find(-pid), flags)
-    return WaitOptions(P_PID, ns.find(pid), flags)
+        return WaitOptions(P_PGID, ns_of(t).find(-pid), flags)
+    return WaitOptions(P_PID, ns_of(t).find(pid), flags)
 
 
 def parse_waitid(t: Thread, kind: int, number: int, flags: int) -> WaitOptions:

@@ -90,6 +90,10 @@ _RESUME: Final = {
 }
 """Request -> how the tracee goes on."""
 
+_ATTACH: Final = frozenset({PTRACE_ATTACH, PTRACE_SEIZE})
+_ANY_STATE: Final = frozenset({PTRACE_KILL, PTRACE_INTERRUPT})
+"""Requests that do not need a stopped tracee."""
+
 PtraceRequest = Annotated[int, enum("ptrace")]
 
 
@@ -102,12 +106,11 @@ def ptrace(t: Thread, op: PtraceRequest, pid: Pid, addr: Address, data: Hex) -> 
     target = ns_of(t).find_thread(pid)
     if target is None:
         raise Errno.ESRCH
-    if op in (PTRACE_ATTACH, PTRACE_SEIZE):
+    if op in _ATTACH:
         return attach(t, target, addr, data, op == PTRACE_SEIZE)
-    request.check_attached(t, target, any_state=op in (PTRACE_KILL, PTRACE_INTERRUPT))
-    flags = _RESUME.get(op)
-    if flags is not None:
-        request.resume(target, data, flags)
+    request.check_attached(t, target, op in _ANY_STATE)
+    if op in _RESUME:
+        request.resume(target, data, _RESUME[op])
         return 0
     handler = _REQUESTS.get(op)
     if handler is None:

@@ -12,10 +12,13 @@ A handler takes the thread and its typed arguments and returns an int (the value
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
 from syscalls.types import Arg, get_name
+
+if typing.TYPE_CHECKING:
+    from kernel.task import Thread
 
 F = typing.TypeVar("F", bound=Callable[..., object])
 
@@ -59,11 +62,11 @@ class Syscall:
         return next(item for item in typing.get_args(hint) if isinstance(item, Arg))
 
     def compile(self) -> Callable[..., object]:
-        """Return the call ``(t, a1, ..., a6) -> result`` that decodes the raw registers, compiled once."""
+        """Return the call ``(t, registers) -> result`` that decodes the raw registers, compiled once."""
         if self._call is not None:
             return self._call
-        decoded = ["t"] + [arg.decode.format(register) for (_, arg), register in zip(self.args, "abcdef", strict=False)]
-        source = f"lambda t, a, b, c, d, e, f: handler({', '.join(decoded)})"
+        decoded = ["t"] + [arg.decode.format(f"r[{index}]") for index, (_, arg) in enumerate(self.args, 1)]
+        source = f"lambda t, r: handler({', '.join(decoded)})"
         self._call = eval(source, {"handler": self.handler, "get_name": get_name})
         return self._call
 
@@ -77,25 +80,25 @@ class Table:
         self.entries = entries
 
     def calls(self, unknown: Callable[..., object]) -> list[Callable[..., object]]:
-        """Return what the run loop indexes by number: callables ``(t, a1, ..., a6)``.
+        """Return what the run loop indexes by number: callables ``(t, registers)``; ``registers`` are number and arguments.
 
         A call that is not there becomes ``unknown(t, number)``; the last one, behind the table, is for every number beyond.
         """
         calls: list[Callable[..., object]] = []
 
         def first_use(entry: Syscall) -> Callable[..., object]:
-            def compile_and_call(*args: object) -> object:
+            def compile_and_call(t: Thread, registers: Sequence[int]) -> object:
                 call = calls[entry.number] = entry.compile()
-                return call(*args)
+                return call(t, registers)
 
             return compile_and_call
 
         def absent(number: int) -> Callable[..., object]:
-            return lambda t, *args: unknown(t, number)
+            return lambda t, registers: unknown(t, number)
 
         for number, entry in enumerate(self.entries):
             calls.append(absent(number) if entry is None else first_use(entry))
-        calls.append(lambda t, *args: unknown(t, t.syscall_nr))
+        calls.append(lambda t, registers: unknown(t, t.syscall_nr))
         return calls
 
 

@@ -30,8 +30,9 @@ def get_name(t: Thread, address: int) -> bytes:
 class Arg:
     """How one argument is decoded and shown.
 
-    ``decode``: a Python expression over the raw unsigned 64-bit register ``{}``.  ``show``: name of the formatter in
-    ``syscalls/strace``; ``data`` is its parameter (a flag table, a struct...).  ``out``: shown after the call.
+    ``decode``: a Python expression over the raw unsigned 64-bit register ``{0}``, with the usual case first.  ``show``: name
+    of the formatter in ``syscalls/strace``; ``data`` is its parameter (a flag table, a struct...).  ``out``: shown after
+    the call.
     """
 
     __slots__ = ("decode", "show", "data", "out")
@@ -43,10 +44,10 @@ class Arg:
         self.out = out
 
 
-_INT = "((({} & 0xffffffff) ^ 0x80000000) - 0x80000000)"
-_UINT = "({} & 0xffffffff)"
-_LONG = "(({} ^ 0x8000000000000000) - 0x8000000000000000)"
-_RAW = "{}"
+_INT = "({0} if {0} < 0x80000000 else (({0} & 0xffffffff) ^ 0x80000000) - 0x80000000)"
+_UINT = "({0} if {0} <= 0xffffffff else {0} & 0xffffffff)"
+_LONG = "({0} if {0} < 0x8000000000000000 else {0} - 0x10000000000000000)"
+_RAW = "{0}"
 
 Int = Annotated[int, Arg(_INT, "int")]
 UInt = Annotated[int, Arg(_UINT, "uint")]
@@ -70,7 +71,7 @@ CreateMode = Annotated[int, Arg(_UINT, "create_mode")]
 FileMode = Annotated[int, Arg(_UINT, "file_mode")]
 """Type and permissions (mknod)."""
 Signal = Annotated[int, Arg(_INT, "signal")]
-Path = Annotated[bytes, Arg("get_name(t, {})", "path")]
+Path = Annotated[bytes, Arg("get_name(t, {0})", "path")]
 """Fetched before the call: bytes without the NUL."""
 PathPtr = Annotated[int, Arg(_RAW, "path")]
 """A path the handler fetches itself (it may be NULL, or is fetched late)."""

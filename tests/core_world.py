@@ -392,9 +392,9 @@ class World:
         raise Errno.ENOSYS
 
     @staticmethod
-    def _call(t: Thread, index: int, *args: int) -> Any:
+    def _call(t: Thread, registers: tuple[int, ...]) -> Any:
         state: Any = t.cpu
-        return state.program[index](t)
+        return state.program[registers[1]](t)
 
     def step(self, t: Thread) -> None:
         """Give ``t`` one slice if it is runnable: time for one call, or to act on its signals."""

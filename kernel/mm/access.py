@@ -119,9 +119,14 @@ class UserAccess:
 
     def copy_in_partial(self, address: int, size: int, force: bool = False) -> bytes:
         """Return the bytes at ``address`` up to the first that cannot be read, at most ``size``."""
-        parts: list[memoryview] = []
         readable = self._readable
         ram = self.ram
+        base = readable.get(address >> 12)
+        start = address & 0xFFF
+        if base is not None and start + size <= 4096:
+            start += base
+            return ram[start : start + size].tobytes()
+        parts: list[memoryview] = []
         end = address + size
         try:
             while address < end:
@@ -205,13 +210,16 @@ class UserAccess:
         """Store ``data`` at ``address``.  ``force``: as a debugger; private pages are copied, their protection kept."""
         size = len(data)
         start = address & 0xFFF
-        base = self._writable.get(address >> 12)
-        if base is None and not force and 0 < size <= 4096 - start:
-            base = self._touch(address, True)
-        if base is not None and start + size <= 4096:
-            self.ram[base + start : base + start + size] = data
-            self.code_changed(base >> 12)
-        elif self.copy_out_partial(address, data, force) != size:
+        if start + size <= 4096:
+            base = self._writable.get(address >> 12)
+            if base is None and size and not force:
+                base = self._touch(address, True)
+            if base is not None:
+                start += base
+                self.ram[start : start + size] = data
+                self.code_changed(base >> 12)
+                return
+        if self.copy_out_partial(address, data, force) != size:
             raise Errno.EFAULT
 
     def copy_out_partial(self, address: int, data: bytes | bytearray | memoryview, force: bool = False) -> int:
@@ -250,11 +258,23 @@ class UserAccess:
 
     def write_u32(self, address: int, value: int) -> None:
         """Store a 32-bit number (taken modulo 2**32)."""
-        self.write(address, _U32.pack(value & 0xFFFF_FFFF))
+        base = self._writable.get(address >> 12)
+        start = address & 0xFFF
+        if base is not None and start <= 4092:
+            _U32.pack_into(self.ram, base + start, value & 0xFFFF_FFFF)
+            self.code_changed(base >> 12)
+        else:
+            self.write(address, _U32.pack(value & 0xFFFF_FFFF))
 
     def write_u64(self, address: int, value: int) -> None:
         """Store a 64-bit number (taken modulo 2**64)."""
-        self.write(address, _U64.pack(value & 0xFFFF_FFFF_FFFF_FFFF))
+        base = self._writable.get(address >> 12)
+        start = address & 0xFFF
+        if base is not None and start <= 4088:
+            _U64.pack_into(self.ram, base + start, value & 0xFFFF_FFFF_FFFF_FFFF)
+            self.code_changed(base >> 12)
+        else:
+            self.write(address, _U64.pack(value & 0xFFFF_FFFF_FFFF_FFFF))
 
     def clear(self, address: int, size: int) -> None:
         """Store ``size`` zero bytes (``clear_user``)."""
