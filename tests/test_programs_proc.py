@@ -132,7 +132,7 @@ CASES = [
         "skill": "skill -n CONT -p $B; snice -n +3 -p $A 2>&1 | sed 's/[0-9]\\+/N/'; /bin/kill -l 9; /bin/kill -l TERM; /bin/kill -0 $A; /bin/kill -q 3 -USR1 999999 2>&1",
         "stat-of-proc": "stat -c '%A %F %s' /proc/self /proc/$A/fd /proc/$A/exe /proc/$A/fd/7 /proc/$A/status /proc/$A/task /proc/sys/kernel/pid_max; ls /proc/$A/fd | tr '\\n' ' '",
         "fdinfo": "grep -E 'pos|flags|lock' /proc/$S/fdinfo/7 | sed 's/fe:.*/dev/; s/WRITE .*/WRITE/'; cat /proc/$S/fdinfo/8 | grep -E 'pos|flags'",
-        "pidwait": "sleep 0.3 & pidwait -P $S -n sleep; echo $?; pidwait nosuchprogram; echo $?",
+        "pidwait": "sleep 3000 & X=$!; called $X sleep; (until pgrep -x pidwait >/dev/null; do sleep 0.05; done; sleep 0.2; kill $X) & pidwait -f -s $S 'sleep 3000'; echo $?; pidwait nosuchprogram; echo $?",
         "pkill": "sleep 2000 & X=$!; sleep 2001 & Y=$!; called $X sleep; called $Y sleep; pkill -f -s $S 'sleep 200[01]'; echo $?; { wait $X; wait $Y; } 2>/dev/null; pkill -s $S nosuch; echo $?; pgrep -f -s $S 'sleep 200[01]'; echo $?",
     }),
     *cases("users", {
