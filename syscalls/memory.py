@@ -123,7 +123,7 @@ def msync(t: Thread, addr: Address, length: Size, flags: MsyncFlags) -> int:
 def mincore(t: Thread, addr: Address, length: Size, vec: Residency) -> int:
     """mincore(2)."""
     mm = memory(t)
-    for part in do_mincore(mm, addr, length):
+    for part in do_mincore(mm, t, addr, length):
         mm.write(vec, part)
         vec += len(part)
     return 0

@@ -9,6 +9,7 @@ from kernel import kill as sending
 from kernel import sigframe
 from kernel.errno import Errno
 from kernel.fs.pidfd import PIDFD_THREAD, PidFd
+from kernel.fs.proc.base import tgid_of_directory
 from kernel.signal import (
     KERNEL_ONLY_MASK,
     NSIG,
@@ -274,10 +275,13 @@ def pidfd_send_signal(
     )
     if flags_ not in scopes:
         raise Errno.EINVAL
-    file = t.files.get(pidfd)
-    if not isinstance(file, PidFd):
+    file = t.files.get(pidfd, True)
+    # Before there were pidfds there was the directory in /proc, and it still will do.
+    pid = file.pid if isinstance(file, PidFd) else tgid_of_directory(file)
+    if pid is None:
         raise Errno.EBADF
-    scope = flags_ or (sending.PIDFD_SIGNAL_THREAD if file.flags & PIDFD_THREAD else sending.PIDFD_SIGNAL_THREAD_GROUP)
+    single = isinstance(file, PidFd) and file.flags & PIDFD_THREAD
+    scope = flags_ or (sending.PIDFD_SIGNAL_THREAD if single else sending.PIDFD_SIGNAL_THREAD_GROUP)
     given = SigInfo.unpack(_mm(t).read(info, SIGINFO_SIZE)) if info else None
-    sending.pidfd_send_signal(t, file.pid, scope, sig, given)
+    sending.pidfd_send_signal(t, pid, scope, sig, given)
     return 0

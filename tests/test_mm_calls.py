@@ -270,8 +270,8 @@ def test_locked_memory(mm: AddressSpace) -> None:
 def test_mincore_and_msync(memory: Memory, mm: AddressSpace, t: Thread) -> None:
     mmap.do_mmap(mm, t, ARENA, 3 * PAGE, RW, ANON | FIXED)
     mm.write(ARENA + PAGE, b"x")
-    assert list(mlock.do_mincore(mm, ARENA, 3 * PAGE)) == [b"\0\1\0"]
-    for call in (lambda: list(mlock.do_mincore(mm, ARENA, 4 * PAGE)), lambda: mlock.do_msync(mm, t, ARENA, 4 * PAGE, 4)):
+    assert list(mlock.do_mincore(mm, t, ARENA, 3 * PAGE)) == [b"\0\1\0"]
+    for call in (lambda: list(mlock.do_mincore(mm, t, ARENA, 4 * PAGE)), lambda: mlock.do_msync(mm, t, ARENA, 4 * PAGE, 4)):
         with pytest.raises(Errno.ENOMEM):
             call()
     with pytest.raises(Errno.EINVAL):

@@ -17,6 +17,7 @@ from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 if TYPE_CHECKING:
     from kernel.fs.inode import Dirent, Inode
     from kernel.fs.mount import Path
+    from kernel.pid import PidNamespace
     from kernel.task import Thread
 
 # open(2) flags, x86-64 values (asm-generic/fcntl.h)
@@ -229,8 +230,8 @@ class File:
         """Return the name /proc/PID/fd shows: a path seen from ``t``'s root, or e.g. b"pipe:[12]"."""
         raise NotImplementedError
 
-    def fdinfo(self, t: Thread) -> bytes:
-        """Return the lines this kind of file adds to /proc/PID/fdinfo/N, each with its newline."""
+    def fdinfo(self, t: Thread, ns: PidNamespace) -> bytes:
+        """Return the lines this kind of file adds to /proc/PID/fdinfo/N, each with its newline; ``ns``: that of the /proc."""
         return b""
 
     def where(self) -> Path | None:

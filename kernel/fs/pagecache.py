@@ -72,10 +72,11 @@ class PageCache:
 
     ``size``: bytes.  ``pages``: page index -> frame, each with one reference of ours.  ``backed``: bytes at the start of the
     file for which absent pages are read from ``backing``.  ``dirty_pages``: indexes that differ from the backing.
+    ``unwritten``: pages fallocate made and nobody has touched; they take space and are holes all the same.
     ``mappers`` are told the range of page indexes that must leave all address spaces (unmap_mapping_range).
     """
 
-    __slots__ = ("pool", "memory", "pages", "size", "backing", "backed", "dirty_pages", "mappers")
+    __slots__ = ("pool", "memory", "pages", "size", "backing", "backed", "dirty_pages", "unwritten", "mappers")
 
     def __init__(self, pool: PagePool, backing: Backing | None = None, size: int = 0) -> None:
         self.pool = pool
@@ -85,6 +86,7 @@ class PageCache:
         self.backing = backing
         self.backed = size if backing is not None else 0
         self.dirty_pages: set[int] = set()
+        self.unwritten: set[int] = set()
         self.mappers: list[Callable[[int, int], None]] = []
 
     # -- PageSource -----------------------------------------------------------------------------------------------
@@ -98,6 +100,8 @@ class PageCache:
                 frame = self._load(index)
             except Errno.ENOSPC:
                 raise OutOfFrames from None
+        elif self.unwritten:
+            self.unwritten.discard(index)
         self.pool.frames.get(frame)
         return frame
 
@@ -180,6 +184,8 @@ class PageCache:
                     raise
             else:
                 self.pool.code_changed(frame)
+                if self.unwritten:
+                    self.unwritten.discard(index)
             base = (frame << PAGE_SHIFT) + start
             memory[base : base + count] = data if count == total else data[done : done + count]
             if self.backing is not None:
@@ -223,6 +229,7 @@ class PageCache:
         for index in gone:
             self.pool.put(self.pages.pop(index))
             self.dirty_pages.discard(index)
+            self.unwritten.discard(index)
 
     def punch(self, start: int, end: int) -> None:
         """Make [start, end) read as zeros, freeing whole pages (FALLOC_FL_PUNCH_HOLE)."""
@@ -257,15 +264,20 @@ class PageCache:
                         self.pool.put(self.pages.pop(undo))
                     raise
                 made.append(index)
+        self.unwritten.update(made)
+
+    def is_resident(self, index: int) -> bool:
+        """Tell whether page ``index`` is in memory with content of its own (mincore(2))."""
+        return index in self.pages and index not in self.unwritten
 
     def next_data(self, offset: int) -> int:
         """Return the first offset >= ``offset`` that is not in a hole.  ENXIO if there is none (lseek(2), SEEK_DATA)."""
         if offset < 0 or offset >= self.size:
             raise Errno.ENXIO
         index = offset >> PAGE_SHIFT
-        if offset < self.backed or index in self.pages:
+        if offset < self.backed or self.is_resident(index):
             return offset
-        following = min((page for page in self.pages if page > index), default=None)
+        following = min((page for page in self.pages if page > index and page not in self.unwritten), default=None)
         if following is None or following << PAGE_SHIFT >= self.size:
             raise Errno.ENXIO
         return following << PAGE_SHIFT
@@ -275,7 +287,7 @@ class PageCache:
         if offset < 0 or offset >= self.size:
             raise Errno.ENXIO
         index = offset >> PAGE_SHIFT
-        while index << PAGE_SHIFT < self.backed or index in self.pages:
+        while index << PAGE_SHIFT < self.backed or self.is_resident(index):
             index += 1
         return min(max(offset, index << PAGE_SHIFT), self.size)
 
@@ -304,6 +316,7 @@ class PageCache:
             self.pool.put(frame)
         self.pages.clear()
         self.dirty_pages.clear()
+        self.unwritten.clear()
 
     def __del__(self) -> None:
         # The last user is gone: no name, no open file, no mapping.  Nothing else tells us of the last munmap.

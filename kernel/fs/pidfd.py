@@ -16,7 +16,7 @@ from kernel.task import EXIT_ZOMBIE
 from kernel.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
-    from kernel.pid import Pid
+    from kernel.pid import Pid, PidNamespace
     from kernel.task import Process, Thread
 
 PIDFD_NONBLOCK = O_NONBLOCK
@@ -62,6 +62,17 @@ class PidFd(AnonFile):
             pid = self.pid
             self.process = pid.process if pid.process is not None else pid.thread.process if pid.thread is not None else None
         return (self.process.pidfd_wait,) if self.process is not None else ()
+
+    def fdinfo(self, t: Thread, ns: PidNamespace) -> bytes:
+        # The numbers in the namespace of /proc and below it: 0 if it is not seen from there, -1 once it is reaped.
+        pid = self.pid
+        if pid.thread is None and pid.process is None:
+            numbers = [-1]
+        else:
+            numbers = [pid.nr_in(ns)]
+            if numbers[0]:
+                numbers += [number for _, number in pid.numbers[ns.level + 1 :]]
+        return b"Pid:\t%d\nNSpid:\t%s\n" % (numbers[0], b"\t".join(b"%d" % number for number in numbers))
 
 
 def open_pidfd(t: Thread, pid: Pid, flags: int = 0) -> int:

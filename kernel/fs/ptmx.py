@@ -29,6 +29,7 @@ from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 
 if TYPE_CHECKING:
     from kernel.fs.mount import Path
+    from kernel.pid import PidNamespace
     from kernel.task import Thread
 
 TIOCPKT, TIOCGPTN, TIOCSPTLCK, TIOCSIG = 0x5420, 0x80045430, 0x40045431, 0x40045436
@@ -161,7 +162,7 @@ class PtyMaster(TtyFile):
         assert self.place is not None
         return self.place.dentry.inode.stat(t)
 
-    def fdinfo(self, t: Thread) -> bytes:
+    def fdinfo(self, t: Thread, ns: PidNamespace) -> bytes:
         return b"tty-index:\t%d\n" % self.line.index
 
 

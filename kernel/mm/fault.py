@@ -231,13 +231,13 @@ def _fault_around(mm: AddressSpace, vma: Vma, page: int, source: PageCache, bits
     end = min((page & -window) + window, vma.end)
     index = vma.index(start)
     limit = (source.size + PAGE_MASK) >> PAGE_SHIFT
-    pages = source.pages
+    pages, unwritten = source.pages, source.unwritten
     tables = mm.tables
     get = mm.memory.get
     try:
         for address in range(start, end, PAGE_SIZE):
             frame = pages.get(index)
-            if frame is not None and address != page and index < limit and not tables.lookup(address):
+            if frame is not None and address != page and index < limit and index not in unwritten and not tables.lookup(address):
                 get(frame)
                 tables.map(address, frame, bits)
             index += 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_IPC_LOCK
 from kernel.errno import Errno
+from kernel.fs.inode import MAY_WRITE
 from kernel.fs.pagecache import PageCache
 from kernel.hardware import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, USER_TOP, OutOfFrames
 from kernel.mm.fault import populate
@@ -20,6 +21,7 @@ from kernel.rlimit import RLIMIT_MEMLOCK
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
+    from kernel.mm.vma import Vma
     from kernel.task import Thread
 
 MLOCK_ONFAULT = 1
@@ -156,22 +158,35 @@ def do_msync(mm: AddressSpace, t: Thread, start: int, length: int, flags: int) -
         raise Errno.ENOMEM
 
 
-def do_mincore(mm: AddressSpace, start: int, length: int) -> Iterator[bytes]:
+def do_mincore(mm: AddressSpace, t: Thread, start: int, length: int) -> Iterator[bytes]:
     """Yield one byte a page, 1 if touching it needs no I/O (mincore(2)): present, or in the page cache of its file.
+
+    What is in memory of a file that ``t`` could not write to is none of its business: all of it is (can_do_mincore).
 
     The bytes come for a page full of them at a time, as the kernel copies them out, so that a vector that ends early ends
     the work.  Raises ENOMEM at the first hole.
     """
     if start & PAGE_MASK:
         raise Errno.EINVAL
-    end = start + page_align(length)
-    if end > USER_TOP:
+    if length > USER_TOP - start:
         raise Errno.ENOMEM
+    end = start + page_align(length)
     for low in range(start, end, PAGE_SIZE << PAGE_SHIFT):
-        yield _core_pages(mm, low, min(low + (PAGE_SIZE << PAGE_SHIFT), end))
+        yield _core_pages(mm, t, low, min(low + (PAGE_SIZE << PAGE_SHIFT), end))
 
 
-def _core_pages(mm: AddressSpace, start: int, end: int) -> bytes:
+def _may_know(t: Thread, vma: Vma) -> bool:
+    inode = vma.file.inode() if vma.file is not None else None
+    if inode is None or inode.owner_or_capable(t):
+        return True
+    try:
+        inode.permission(t, MAY_WRITE)
+    except Errno.EACCES:
+        return False
+    return True
+
+
+def _core_pages(mm: AddressSpace, t: Thread, start: int, end: int) -> bytes:
     vector = bytearray((end - start) >> PAGE_SHIFT)
     at = start
     for vma in mm.areas.overlapping(start, end):
@@ -179,12 +194,16 @@ def _core_pages(mm: AddressSpace, start: int, end: int) -> bytes:
             raise Errno.ENOMEM
         low, at = max(start, vma.start), vma.end
         high = min(end, vma.end)
+        if not _may_know(t, vma):
+            first, stop = (low - start) >> PAGE_SHIFT, (high - start) >> PAGE_SHIFT
+            vector[first:stop] = b"\1" * (stop - first)
+            continue
         for page, _ in mm.tables.present(low, high):
             vector[(page - start) >> PAGE_SHIFT] = 1
         if isinstance(vma.source, PageCache):
-            cached = vma.source.pages
+            is_resident = vma.source.is_resident
             for page in range(low, high, PAGE_SIZE):
-                if vma.index(page) in cached:
+                if is_resident(vma.index(page)):
                     vector[(page - start) >> PAGE_SHIFT] = 1
     if at < end:
         raise Errno.ENOMEM

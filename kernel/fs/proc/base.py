@@ -25,6 +25,7 @@ from kernel.fs.regular import DirectoryFile
 
 if TYPE_CHECKING:
     from kernel.fs.mount import Path
+    from kernel.pid import Pid
     from kernel.task import Thread
 
 
@@ -153,6 +154,12 @@ class TaskDir(TableDir):
 
     def __init__(self, fs: FileSystem, ino: int, entry: Entry, target: Target) -> None:
         super().__init__(fs, ino, entry, target, TID_BASE if target.single else TGID_BASE, 2)
+
+
+def tgid_of_directory(file: File) -> Pid | None:
+    """Return the Pid of the process whose /proc/PID is open as ``file``, None for any other file (tgid_pidfd_to_pid)."""
+    inode = file.inode()
+    return inode.target.pid if isinstance(inode, TaskDir) and not inode.target.single else None
 
 
 TASK_DIR = directory(b"", 0o555, TaskDir)

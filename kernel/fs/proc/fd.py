@@ -148,4 +148,4 @@ def fdinfo(t: Thread, task: Thread, fd: int, ns: PidNamespace) -> bytes:
     where = file.where()
     mount = where.mount.id if where is not None else 15
     text = b"pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n" % (file.pos, flags, mount, file.stat(t).ino)
-    return text + lock_lines(t, task, file, ns) + file.fdinfo(t)
+    return text + lock_lines(t, task, file, ns) + file.fdinfo(t, ns)
