@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from guest.native import ENVIRONMENT, Outcome, Timeout, run_native
 from guest.selftests.build import build
@@ -103,7 +103,14 @@ def run_inside(program: Selftest, model: str, *, timeout: float = HOST_TIMEOUT) 
 
     path = build(program)
     argv = [f"./{path.name}", *program.args]
-    result = tgid.run(argv, env=ENVIRONMENT, cwd=str(path.parent), semantics=model, timeout=timeout, block_ns=program.block_ns)
+    config: dict[str, Any] = {
+        "semantics": model,
+        "timeout": timeout,
+        "block_ns": program.block_ns,
+        "cwd": str(path.parent),
+        "aslr": True,
+    }
+    result = tgid.run(argv, env=ENVIRONMENT, **config)
     outcome = Outcome(result.status, result.stdout, result.stderr)
     return Run(_decode(outcome), outcome, result.log)
 
