@@ -192,17 +192,29 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     with open("/dev/zero", "rb") as zeros:
         return subprocess.Popen(
             [*TGID, *arguments], env=ENV, text=True, stdin=zeros, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
 
+def wait_for(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end of a run and return status and standard error; one that does not end is killed."""
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, errors
+
+
 def end_with(process: subprocess.Popen[str], action: Callable[[], None]) -> tuple[int, str]:
-    """Let a run get going, end it, and return status and standard error."""
-    time.sleep(1.0)
+    """Let a run get going (its program is open), end it, and return status and standard error."""
+    program = str(process.args[-1])  # type: ignore[index]
+    links = Path(f"/proc/{process.pid}/fd")
+    while process.poll() is None and program not in {os.path.realpath(link) for link in links.glob("*")}:
+        time.sleep(0.05)
+    time.sleep(0.3)
     assert process.poll() is None
     action()
-    _, errors = process.communicate(timeout=30)
-    return process.returncode, errors
+    return wait_for(process)
 
 
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -233,7 +245,7 @@ def test_ctrl_c_at_any_time_of_the_start(programs: dict[str, str]) -> None:
         process = start("run", programs["cat"])
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = wait_for(process)
         # Before Python itself has started, the signal kills; before the command line is imported Python reports it.
         assert process.returncode in (130, -signal.SIGINT, 1), errors
         assert "cli.py" not in errors
