@@ -221,10 +221,10 @@ class Scheduler:
         last = len(calls) - 1
         run = cpu.run if t.debug is None else t.debug.runner(cpu)
         charge, block_ns = clock.charge, clock.block_ns
+        call_ns = SYSCALL_BLOCKS * block_ns
         never = timers.NEVER
         budget = self.slice
-        times = t.times
-        state = t.cpu
+        times, process, state = t.times, t.process, t.cpu
         self.switches += 1
         while True:
             if t.kstack is not None and not self._resume(t):
@@ -245,15 +245,15 @@ class Scheduler:
                 if until < limit:
                     limit = until
             trap = run(state, t.mm.tables, limit)  # type: ignore[union-attr]
-            blocks = cpu.blocks
-            budget -= blocks + SYSCALL_BLOCKS
-            charge(blocks + SYSCALL_BLOCKS)
-            times.utime += blocks * block_ns
+            spent = cpu.blocks
+            times.utime += spent * block_ns
+            spent += SYSCALL_BLOCKS
+            budget -= spent
+            charge(spent)
             if trap == 0:  # Trap.SYSCALL
-                times.stime += SYSCALL_BLOCKS * block_ns
+                times.stime += call_ns
                 args = cpu.syscall
-                number = args[0] & 0xFFFFFFFF
-                t.syscall_nr = number
+                t.syscall_nr = number = args[0] & 0xFFFFFFFF
                 if t.work & WORK_TRACE:
                     t.kstack = _traced_call(t, args)
                     continue
@@ -301,7 +301,7 @@ class Scheduler:
                     return
             else:
                 t.syscall_nr = -1
-            if t.process.cpu_timers:
+            if process.cpu_timers:
                 check_cpu_timers(t)
             if timers.next < never and timers.next <= clock.monotonic():
                 timers.fire(clock.monotonic())
