@@ -65,12 +65,15 @@ class Scheduler:
     ``slice``: length of a time slice in basic blocks.  ``switches``: context switches so far.
     """
 
-    __slots__ = ("kernel", "queue", "slice", "_resched", "current", "switches", "stopping")
+    __slots__ = ("kernel", "queue", "slice", "_machine", "_resched", "current", "switches", "stopping")
 
     def __init__(self, kernel: Kernel, slice_blocks: int) -> None:
         self.kernel = kernel
         self.queue: deque[Thread] = deque()
         self.slice = slice_blocks
+        cpu, clock, timers = kernel.cpu, kernel.clock, kernel.timers
+        self._machine = cpu, clock, timers, clock.charge, clock.block_ns, SYSCALL_BLOCKS * clock.block_ns, timers.NEVER
+        """What every slice needs."""
         self._resched = False
         self.current: Thread | None = None
         self.switches = 0
@@ -216,13 +219,10 @@ class Scheduler:
                 send, reason = t.kstack.send, None
 
     def _run_slice(self, t: Thread) -> None:
-        kernel = self.kernel
-        cpu, clock, timers, calls = kernel.cpu, kernel.clock, kernel.timers, t.calls
+        kernel, calls = self.kernel, t.calls
+        cpu, clock, timers, charge, block_ns, call_ns, never = self._machine
         last = len(calls) - 1
         run = cpu.run if t.debug is None else t.debug.runner(cpu)
-        charge, block_ns = clock.charge, clock.block_ns
-        call_ns = SYSCALL_BLOCKS * block_ns
-        never = timers.NEVER
         budget = self.slice
         times, process, state = t.times, t.process, t.cpu
         self.switches += 1

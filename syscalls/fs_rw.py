@@ -43,9 +43,6 @@ RWF_APPEND = 0x10
 RWF_NOAPPEND = 0x20
 RWF_SUPPORTED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND
 
-_LAST_PIECE = USER_TOP - PIECE
-"""A buffer of at most PIECE bytes that begins here or below ends in user space."""
-
 
 def may_read(file: File) -> None:
     """Check that a file is open for reading (EBADF) and of a kind that is read (EINVAL), as vfs_read does first."""
@@ -126,7 +123,7 @@ def read(t: Thread, fd: Fd, buf: OutBuf, count: Size) -> int | Blocking[int]:
     file = t.files.get(fd)
     if file.flags & O_WRONLY:
         raise Errno.EBADF
-    if count > PIECE or buf > _LAST_PIECE:
+    if count > PIECE or buf + count > USER_TOP:
         may_read(file)
         return _counted(count_read, t, _read_pieces(t, file, [(buf, in_user_space(buf, count))]))
     position = file.pos
@@ -234,7 +231,7 @@ def write(t: Thread, fd: Fd, buf: InBuf, count: Size) -> int | Blocking[int]:
     file = t.files.get(fd)
     if not (file.flags + 1) & 2:
         raise Errno.EBADF
-    if count > PIECE or buf > _LAST_PIECE:
+    if count > PIECE or buf + count > USER_TOP:
         may_write(file)
         return _counted(count_write, t, _write_pieces(t, file, [(buf, in_user_space(buf, count))]))
     data = t.mm.copy_in_partial(buf, count)  # type: ignore[union-attr]
