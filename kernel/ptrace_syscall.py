@@ -62,7 +62,8 @@ def get_syscall_info(target: Thread) -> bytes:
 
 def _call(target: Thread) -> bytes:
     args = syscall_registers(target) if target.trace_flags & ptrace.TRACE_CHANGED else target.syscall_args
-    return _ENTRY.pack(target.syscall_nr & _MASK, *args[1:])
+    nr = (target.syscall_nr & 0xFFFF_FFFF ^ 0x8000_0000) - 0x8000_0000  # an int, shown as 64 bits
+    return _ENTRY.pack(nr & _MASK, *args[1:])
 
 
 def set_syscall_info(target: Thread, info: bytes) -> None:

@@ -38,6 +38,7 @@ from kernel.seccomp_filter import (
     ACTIONS,
     AUDIT_ARCH_I386,
     AUDIT_ARCH_X86_64,
+    CACHED,
     DATA,
     RET_ACTION_FULL,
     RET_ALLOW,
@@ -100,12 +101,11 @@ def _table(t: Thread, filter: SeccompFilter | None) -> list[Call]:
         nr = t.syscall_nr
         slot = nr if nr < last else last
         if filter is not None:
-            if filter.always_allows(nr):
+            if nr < CACHED and filter.plan(nr).allows():
                 try:
-                    return plain[slot](t, registers)
+                    return plain[nr](t, registers)
                 finally:
-                    if slot != last:
-                        table[slot] = plain[slot]
+                    table[nr] = plain[nr]
             answer, match = filter.run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if filter.uses_ip else 0, registers[1:])
             if answer & RET_ACTION_FULL == RET_ALLOW:
                 return plain[slot](t, registers)
@@ -223,7 +223,8 @@ def _judge(t: Thread, nr: int, arch: int, args: Sequence[int], again: bool = Fal
 
 def _force_sigsys(t: Thread, nr: int, arch: int, data: int, fatal: bool) -> None:
     """Send SIGSYS about call ``nr``; RAX is the number again (force_sig_seccomp, syscall_rollback)."""
-    t.cpu.rax = t.syscall_nr & _U64
+    unchanged = arch == AUDIT_ARCH_X86_64 and t.syscall_args[0] & 0xFFFF_FFFF == t.syscall_nr
+    t.cpu.rax = t.syscall_args[0] if unchanged else t.syscall_nr & _U64
     signed = (nr ^ 0x8000_0000) - 0x8000_0000
     info = SigInfo(SIGSYS, errno=data, code=SYS_SECCOMP, call_addr=t.cpu.rip, syscall=signed, arch=arch)
     if fatal:

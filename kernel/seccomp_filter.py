@@ -4,8 +4,8 @@ A filter is never changed once it is attached.  It points to the one that was th
 so that all chains together are a tree.  Every filter of a chain is asked, the newest first, and the lowest action wins.
 
 Most filters look at the number and the architecture alone for most calls.  What they answer is then the same every time
-(``constant_result``, Linux's action cache), and a call that the whole chain always allows is not asked about again: the
-thread's system-call table has the call itself there (``kernel.seccomp``).
+(``constant_result``, Linux's action cache): only the others are asked, and about a call that the whole chain always allows
+nobody is asked twice, because the thread's system-call table has the call itself there (``kernel.seccomp``).
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ _CODES: Final = frozenset(
 ) - {bpf.ALU | bpf.MOD | bpf.K, bpf.ALU | bpf.MOD | bpf.X}
 """What a filter may consist of: no loads from a packet, no remainders."""
 
-_CACHED: Final = 512
-"""Numbers below this are calls of the table, of which there are few enough to remember what each filter says."""
+CACHED: Final = 512
+"""Numbers below this are calls of the table, of which there are few enough to remember what each chain says."""
 
 
 class Seccomp(NamedTuple):
@@ -138,15 +138,15 @@ def _precedence(result: int) -> int:
 class SeccompFilter:
     """``struct seccomp_filter``.
 
-    ``count``: filters of the chain, this one included.  ``insns``: instructions the chain counts as.  ``log``: its actions are
-    logged.  ``wait_killable``: who waits for its listener cannot be interrupted once the listener has been told.
+    ``count``: filters of the chain, this one included.  ``insns``: as how many instructions the chain counts.  ``log``: its
+    actions are logged.  ``wait_killable``: who waits for its listener cannot be interrupted once the listener has been told.
     ``notifier``: the other end of a listener, None without.  ``users``: threads and younger filters that hold on to it;
     ``wait``: pollers of the listener.  ``calls``: the system-call table of threads whose newest filter it is.
     """
 
     __slots__ = (
         "program", "prev", "count", "insns", "log", "wait_killable", "notifier", "users", "wait", "calls", "uses_ip", "_run",
-        "_constants",
+        "_plans",
     )  # fmt: skip
 
     calls: list[Callable[..., Any]]
@@ -164,20 +164,16 @@ class SeccompFilter:
         self.wait = WaitQueue()
         self.uses_ip = any(insn.code == _LOAD and insn.k in _IP_WORDS for insn in program)
         self._run: Callable[..., int] | None = None
-        self._constants: dict[int, int | None] = {}
+        self._plans: dict[int, Plan] = {}
 
     def follow(self, prev: SeccompFilter | None) -> None:
         """Put the filter in front of a chain, whose user it takes the place of.  ENOMEM if the chain becomes too long."""
         if prev is not None:
-            length = self.insns
-            walker: SeccompFilter | None = prev
-            while walker is not None:
-                length += walker.insns + _PENALTY
-                walker = walker.prev
-            if length > MAX_INSNS_PER_PATH:
+            if self.insns + prev.insns + _PENALTY > MAX_INSNS_PER_PATH:
                 raise Errno.ENOMEM
             self.prev = prev
-            self.count = prev.count + 1
+            self.count += prev.count
+            self.insns += prev.insns + _PENALTY
             self.uses_ip |= prev.uses_ip
 
     def is_ancestor_of(self, other: SeccompFilter | None) -> bool:
@@ -196,39 +192,63 @@ class SeccompFilter:
             orphan.wait.wake_all()
             orphan = orphan.prev
 
-    def constant(self, nr: int) -> int | None:
-        """Return what this filter alone always answers to a native call, None if that depends on its arguments."""
-        if nr >= _CACHED:
-            return constant_result(self.program, nr, AUDIT_ARCH_X86_64)
-        constants = self._constants
-        if nr not in constants:
-            constants[nr] = constant_result(self.program, nr, AUDIT_ARCH_X86_64)
-        return constants[nr]
-
-    def always_allows(self, nr: int) -> bool:
-        """Tell whether no filter of the chain can object to a native call."""
+    def plan(self, nr: int) -> Plan:
+        """Return what is known beforehand about native call ``nr``, below CACHED."""
+        behind: list[SeccompFilter] = []
         walker: SeccompFilter | None = self
-        while walker is not None:
-            if walker.constant(nr) != RET_ALLOW:
-                return False
+        while walker is not None and nr not in walker._plans:
+            behind.append(walker)
             walker = walker.prev
-        return True
+        plan = _NO_FILTER if walker is None else walker._plans[nr]
+        while behind:
+            newer = behind.pop()
+            plan = newer._plans[nr] = newer._extend(plan, constant_result(newer.program, nr, AUDIT_ARCH_X86_64))
+        return plan
+
+    def _extend(self, plan: Plan, constant: int | None) -> Plan:
+        if constant is None:
+            return plan._replace(open=(self, *plan.open))
+        known = _precedence(plan.result)
+        if _precedence(constant) < known or (plan.match is not None and _precedence(constant) == known):
+            return plan._replace(result=constant, match=self)
+        return plan
 
     def run(self, nr: int, arch: int, ip: int, args: Sequence[int]) -> tuple[int, SeccompFilter | None]:
         """Ask the chain about a call; return the answer that counts and who gave it, None if all allow it
         (seccomp_run_filters).  ``ip`` matters only if ``uses_ip``."""
-        result, match = RET_ALLOW, None
-        lowest = _precedence(RET_ALLOW)
+        plan = self.plan(nr) if nr < CACHED and arch == AUDIT_ARCH_X86_64 else _NO_FILTER._replace(open=self._chain())
+        result, match = plan.result, plan.match
+        lowest = _precedence(result)
+        for walker in plan.open:
+            run = walker._run
+            if run is None:
+                run = walker._run = compile_filter(walker.program)
+            answer = run(nr, arch, ip, *args)
+            precedence = _precedence(answer)
+            if precedence < lowest or (precedence == lowest and match is not None and walker.count > match.count):
+                result, match, lowest = answer, walker, precedence
+        return result, match
+
+    def _chain(self) -> tuple[SeccompFilter, ...]:
+        chain = []
         walker: SeccompFilter | None = self
         while walker is not None:
-            answer = walker.constant(nr) if arch == AUDIT_ARCH_X86_64 else None
-            if answer is None:
-                run = walker._run
-                if run is None:
-                    run = walker._run = compile_filter(walker.program)
-                answer = run(nr, arch, ip, *args)
-            precedence = _precedence(answer)
-            if precedence < lowest:
-                result, match, lowest = answer, walker, precedence
+            chain.append(walker)
             walker = walker.prev
-        return result, match
+        return tuple(chain)
+
+
+class Plan(NamedTuple):
+    """What a chain says to a call whatever its arguments are: ``result`` by ``match`` (None: all allow it), and the filters
+    that are still to be asked, the newest first."""
+
+    result: int
+    match: SeccompFilter | None
+    open: tuple[SeccompFilter, ...]
+
+    def allows(self) -> bool:
+        """Tell whether there is nothing to ask."""
+        return self.match is None and not self.open
+
+
+_NO_FILTER: Final = Plan(RET_ALLOW, None, ())
