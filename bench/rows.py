@@ -173,6 +173,9 @@ ROWS: Sequence[Row | Derived] = (
     _counted(
         "step", "PTRACE_SINGLESTEP + wait, a step", US, "bench_step", {NATIVE: 20_000, TGID: 5000}, _at_most(20, US, "step"),
     ),
+    _counted(
+        "ps", "ps aux with 1,000 processes", MS, "bench_ps", {NATIVE: 5, TGID: 3}, _at_most(2000, MS, "ps"), extra=("1000",),
+    ),
     _counted("peek", "PTRACE_PEEKDATA, a word", US, "bench_peek", {NATIVE: 50_000, TGID: 20_000}, _at_most(5, US, "peek")),
     _counted(
         "compute", "compute loop with loads and stores, a round", MS, "bench_compute",

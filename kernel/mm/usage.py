@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.fs.pagecache import PageCache
@@ -38,36 +39,44 @@ def is_shmem(vma: Vma) -> bool:
     return isinstance(vma.source, ShmemPages) or (isinstance(vma.source, PageCache) and vma.source.backing is None)
 
 
-def resident(mm: AddressSpace) -> Resident:
-    """Count the present pages of an address space; costs O(pages)."""
+def present_pages(mm: AddressSpace) -> list[tuple[int, int]]:
+    """Return (address, entry) of all present pages, in order: one walk of the tables."""
+    areas = mm.areas.areas
+    return mm.tables.present(areas[0].start, areas[-1].end) if areas else []
+
+
+def resident(mm: AddressSpace, pages: list[tuple[int, int]] | None = None) -> Resident:
+    """Count the present pages of an address space; costs O(pages).  ``pages``: they, if known."""
     anonymous = file = shmem = 0
     zero = mm.memory.zero_frame
-    present = mm.tables.present
+    if pages is None:
+        pages = present_pages(mm)
+    at = 0
     for vma in mm.areas.areas:
-        pages = present(vma.start, vma.end)
-        if not pages:
+        first = at = bisect_left(pages, (vma.start,), at)
+        at = bisect_left(pages, (vma.end,), at)
+        count = at - first
+        if not count:
             continue
         source = vma.source
         if source is None:
-            anonymous += sum(1 for _, entry in pages if (entry & PTE_FRAME) >> PAGE_SHIFT != zero)
+            anonymous += sum([(entry & PTE_FRAME) >> PAGE_SHIFT != zero for _, entry in pages[first:at]])
             continue
         own = 0
         if not vma.flags & VM_SHARED and isinstance(source, PageCache) and vma.anon is not None:
             cached = source.pages.get
-            own = sum(1 for va, entry in pages if cached(vma.index(va)) != (entry & PTE_FRAME) >> PAGE_SHIFT)
+            own = sum([cached(vma.index(va)) != (entry & PTE_FRAME) >> PAGE_SHIFT for va, entry in pages[first:at]])
         anonymous += own
         if is_shmem(vma):
-            shmem += len(pages) - own
+            shmem += count - own
         else:
-            file += len(pages) - own
+            file += count - own
     return Resident(anonymous, file, shmem)
 
 
-def table_pages(mm: AddressSpace) -> int:
-    """Return how many pages its page tables take; tables shared with others count in full.  Costs O(pages)."""
-    leaves: set[int] = set()
-    for vma in mm.areas.areas:
-        leaves.update([va >> 21 for va, _ in mm.tables.present(vma.start, vma.end)])
+def table_pages(mm: AddressSpace, pages: list[tuple[int, int]] | None = None) -> int:
+    """Return how many pages its page tables take; tables shared with others count in full.  ``pages``: as in ``resident``."""
+    leaves = {va >> 21 for va, _ in (present_pages(mm) if pages is None else pages)}
     return len(leaves) + len({leaf >> 9 for leaf in leaves}) + len({leaf >> 18 for leaf in leaves}) + 1
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kernel.fs.pagecache import PageCache
 from kernel.hardware import PAGE_SHIFT, PTE_A, PTE_D, PTE_FRAME
 from kernel.mm.shmem import ShmemPages
-from kernel.mm.usage import is_shmem, resident, table_pages
+from kernel.mm.usage import is_shmem, present_pages, resident, table_pages
 from kernel.mm.vma import (
     VM_ACCOUNT,
     VM_DONTCOPY,
@@ -57,7 +57,8 @@ _MNEMONICS = (
 
 def status_lines(mm: AddressSpace) -> str:
     """Return the Vm* and Rss* lines of /proc/PID/status (``task_mem``)."""
-    anonymous, file, shmem = resident(mm)
+    pages = present_pages(mm)
+    anonymous, file, shmem = resident(mm, pages)
     total = anonymous + file + shmem
     text = (((mm.end_code + 0xFFF) & ~0xFFF) - (mm.start_code & ~0xFFF)) >> 10
     text = max(text, 0)
@@ -65,7 +66,7 @@ def status_lines(mm: AddressSpace) -> str:
         ("VmPeak", mm.hiwater_vm * 4), ("VmSize", mm.total_vm * 4), ("VmLck", mm.locked_vm * 4), ("VmPin", 0),
         ("VmHWM", max(mm.hiwater_rss, total) * 4), ("VmRSS", total * 4), ("RssAnon", anonymous * 4), ("RssFile", file * 4),
         ("RssShmem", shmem * 4), ("VmData", mm.data_vm * 4), ("VmStk", mm.stack_vm * 4), ("VmExe", min(text, mm.exec_vm * 4)),
-        ("VmLib", max(mm.exec_vm * 4 - text, 0)), ("VmPTE", table_pages(mm) * 4), ("VmSwap", 0),
+        ("VmLib", max(mm.exec_vm * 4 - text, 0)), ("VmPTE", table_pages(mm, pages) * 4), ("VmSwap", 0),
         ("HugetlbPages", 0),
     )  # fmt: skip
     return "".join(f"{name}:\t{value:8d} kB\n" for name, value in fields)
