@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import measure, report, startup
 from bench.peers import TGID, Peer, describe, peers
-from bench.rows import ROWS, Derived, Figures, Row, Unknown
+from bench.rows import ROWS, Derived, Figures, Results, Row, Unknown
 from guest.build import BuildError, build
 
 
@@ -65,11 +65,22 @@ def sample(
     return samples, list(failures.values())
 
 
-def _derive(rows: Sequence[Row | Derived], results: dict[str, dict[str, float]]) -> None:
+def _ratios(samples: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, dict[str, float]]:
+    """Return, by row and peer, the median over the turns of the machine's figure divided by the peer's."""
+    found: dict[str, dict[str, float]] = {}
+    for key, row in samples.items():
+        own = row.get(TGID, ())
+        for name, values in row.items():
+            if len(values) == len(own) and all(values):
+                found.setdefault(key, {})[name] = statistics.median(a / b for a, b in zip(own, values, strict=True))
+    return found
+
+
+def _derive(rows: Sequence[Row | Derived], results: dict[str, dict[str, float]], ratios: Results) -> None:
     for row in rows:
         if isinstance(row, Derived):
             try:
-                results[row.key] = {TGID: row.figure(Figures(results))}
+                results[row.key] = {TGID: row.figure(Figures(results, ratios))}
             except Unknown:
                 continue
 
@@ -92,12 +103,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     measure.wall(everyone[TGID].command(str(build("hello")), ()))  # byte code is compiled, files are in the host's cache
     samples, failures = sample(rows, programs, everyone, runs)
     results = {key: {name: statistics.median(values) for name, values in row.items()} for key, row in samples.items()}
-    _derive(rows, results)
-    figures = Figures(results)
+    ratios = _ratios(samples)
+    _derive(rows, results, ratios)
+    figures = Figures(results, ratios)
     lines = report.table(rows, figures, {name: peer.title for name, peer in everyone.items()})
     begin = startup.parts(runs)
     notes = [
-        f"Measured on {datetime.date.today().isoformat()}: {describe()}. Medians of {runs} interleaved runs.",
+        f"Measured on {datetime.date.today().isoformat()}: {describe()}. Medians of {runs} interleaved runs, of figures and of "
+        "ratios.",
         "Of the start: an empty Python program takes "
         f"{begin['interpreter'] * 1e3:.0f} ms, importing tgid {begin['imports'] * 1e3:.0f} ms, loading Unicorn's library "
         f"{begin['library'] * 1e3:.0f} ms, making and checking the engine {begin['engine'] * 1e3:.0f} ms.",

@@ -21,9 +21,8 @@ def figure(value: float, unit: float) -> str:
     return f"{scaled:.{digits}f} {UNITS[unit]}"
 
 
-def ratio(value: float, other: float) -> str:
-    """Write how many times ``other`` a value is."""
-    times = value / other if other else float("inf")
+def ratio(times: float) -> str:
+    """Write a ratio with three digits."""
     return f"{times:.0f}x" if times >= 100 else f"{times:.1f}x" if times >= 10 else f"{times:.2f}x"
 
 
@@ -46,7 +45,7 @@ def table(rows: Sequence[Row | Derived], figures: Figures, titles: Mapping[str, 
         own = values.get(TGID)
         cells = [row.title]
         cells += [figure(values[peer], row.unit) if peer in values else "" for peer in COLUMNS]
-        cells += [ratio(own, values[peer]) if own is not None and peer in values else "" for peer in PEERS]
+        cells += [ratio(figures.ratio(row.key, peer)) if own is not None and peer in values else "" for peer in PEERS]
         found = verdicts(row, figures)
         cells += ["; ".join(goal for goal, _ in found), ", ".join(verdict for _, verdict in found)]
         lines.append(cells)

@@ -69,7 +69,8 @@ _PROBE = (bytes.fromhex("0f05").ljust(16, b"\x90")
           + bytes.fromhex("cd80"))
 
 _TCG_BUFFER = 256 << 20
-"""Bytes of host address space for translated code; touched as it fills."""
+_TCG_BUFFER_BESIDE = 64 << 20
+"""Bytes of host address space for translated code; touched as it fills.  An engine beside another runs few programs."""
 
 _ZERO_REGISTERS = (abi.REG_RAX, abi.REG_RBX, abi.REG_RCX, abi.REG_RDX, abi.REG_RSI, abi.REG_RDI, abi.REG_RBP,
                       abi.REG_RSP, abi.REG_R8, abi.REG_R9, abi.REG_R10, abi.REG_R11, abi.REG_R12, abi.REG_R13,
@@ -120,7 +121,8 @@ class Engine:
         self._check(self._library.uc_open(abi.UC_ARCH_X86, abi.UC_MODE_64, ctypes.byref(handle)), "uc_open")
         self._uc = handle.value or 0
         self._control(abi.UC_CTL_WRITE_CPU_MODEL, ctypes.c_int(abi.UC_CPU_X86_WESTMERE))
-        self._control(abi.UC_CTL_WRITE_TCG_BUFFER_SIZE, ctypes.c_uint32(_TCG_BUFFER))
+        self._control(abi.UC_CTL_WRITE_TCG_BUFFER_SIZE,
+                      ctypes.c_uint32(_TCG_BUFFER if beside is None else _TCG_BUFFER_BESIDE))
         # A set of exits that stays empty, instead of the address every uc_emu_start takes: a program may run at any.
         self._control(abi.UC_CTL_WRITE_USE_EXITS, ctypes.c_int(1))
         self._check(self._library.uc_mem_map_ptr(self._uc, 0, memory & ~0xFFF, abi.UC_PROT_ALL, self.frames.address),

@@ -20,8 +20,8 @@ TITLES = {name: peer.title for name, peer in peers().items()}
 def test_figures_have_three_digits() -> None:
     assert report.figure(2.345e-6, US) == "2.35 us"
     assert report.figure(0.1234, MS) == "123 ms"
-    assert report.ratio(3, 2) == "1.50x"
-    assert report.ratio(300, 2) == "150x"
+    assert report.ratio(1.5) == "1.50x"
+    assert report.ratio(150) == "150x"
 
 
 def test_a_goal_is_judged_by_what_was_measured() -> None:
@@ -36,6 +36,12 @@ def test_a_goal_without_its_peer_says_so() -> None:
     entry = ROWS[0]
     verdicts = [verdict for _, verdict in report.verdicts(entry, Figures({"getppid": {TGID: 2e-6}}))]
     assert verdicts == ["yes", "? (needs strace on getppid)"]
+
+
+def test_a_ratio_is_the_median_of_the_turns() -> None:
+    figures = Figures({"getppid": {TGID: 2e-6, NATIVE: 1e-7}}, {"getppid": {NATIVE: 18.0}})
+    assert figures.ratio("getppid", NATIVE) == 18
+    assert Figures(figures.results).ratio("getppid", NATIVE) == pytest.approx(20)
 
 
 def test_the_table_has_a_cell_for_every_column() -> None:
