@@ -7,7 +7,7 @@ import datetime
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench import measure, report, startup
@@ -23,6 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="each once, to see that everything works")
     parser.add_argument("--runs", type=int, default=7, metavar="N", help="runs of which the median is taken (default 7)")
+    parser.add_argument("--minimum", action="store_true", help="show minima instead of medians (on a host that is busy)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
     parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the table between the marks of this file")
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join(row.key for row in ROWS)}")
@@ -102,15 +103,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     everyone = peers()
     measure.wall(everyone[TGID].command(str(build("hello")), ()))  # byte code is compiled, files are in the host's cache
     samples, failures = sample(rows, programs, everyone, runs)
-    results = {key: {name: statistics.median(values) for name, values in row.items()} for key, row in samples.items()}
+    typical: Callable[[Iterable[float]], float] = min if options.minimum else statistics.median
+    results = {key: {name: typical(values) for name, values in row.items()} for key, row in samples.items()}
     ratios = _ratios(samples)
     _derive(rows, results, ratios)
     figures = Figures(results, ratios)
     lines = report.table(rows, figures, {name: peer.title for name, peer in everyone.items()})
     begin = startup.parts(runs)
     notes = [
-        f"Measured on {datetime.date.today().isoformat()}: {describe()}. Medians of {runs} interleaved runs, of figures and of "
-        "ratios.",
+        f"Measured on {datetime.date.today().isoformat()}: {describe()}. Of {runs} interleaved runs the "
+        f"{'minima' if options.minimum else 'medians'} of the figures and the medians of the ratios.",
         "Of the start: an empty Python program takes "
         f"{begin['interpreter'] * 1e3:.0f} ms, importing tgid {begin['imports'] * 1e3:.0f} ms, loading Unicorn's library "
         f"{begin['library'] * 1e3:.0f} ms, making and checking the engine {begin['engine'] * 1e3:.0f} ms.",

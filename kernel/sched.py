@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
+from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ class Scheduler:
     # -- waking ---------------------------------------------------------------------------------------------------
     def start(self, t: Thread) -> None:
         """Put a new thread on the run queue (wake_up_new_task)."""
-        t.wake_callback = lambda key: self._event(t, key)
+        t.wake_callback = partial(self._event, t)
         t.state = RUNNING
         self.queue.append(t)
 

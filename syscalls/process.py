@@ -154,18 +154,6 @@ def exit_group(t: Thread, status: Int) -> Blocking[int]:
 
 
 # -- wait -------------------------------------------------------------------------------------------------------------
-def _finish(waiting: Report | Blocking[Report | None] | None, t: Thread, store: object) -> int | Blocking[int]:
-    """Hand the report to ``store(t, report) -> int`` now, or after the sleep."""
-    if waiting is None or isinstance(waiting, Report):
-        return store(t, waiting)  # type: ignore[operator,no-any-return]
-    return _finish_later(waiting, t, store)
-
-
-def _finish_later(waiting: Blocking[Report | None], t: Thread, store: object) -> Blocking[int]:
-    report = yield from waiting
-    return store(t, report)  # type: ignore[operator,no-any-return]
-
-
 def _write_rusage(t: Thread, address: int, report: Report) -> None:
     times = report.times
     if times is None:
@@ -182,17 +170,25 @@ def wait4(
     t: Thread, pid: Pid, wstatus: WaitStatus, options: WaitFlags, rusage: Annotated[int, out_struct("rusage")]
 ) -> int | Blocking[int]:
     """wait4(2)."""
+    report = do_wait(t, parse_wait4(t, pid, options & 0xFFFFFFFF))
+    if report is None:
+        return 0
+    if isinstance(report, Report):
+        return _wait4_result(t, report, wstatus, rusage)
+    return _wait4_later(t, report, wstatus, rusage)
 
-    def store(t: Thread, report: Report | None) -> int:
-        if report is None:
-            return 0
-        if wstatus:
-            t.mm.write_u32(wstatus, report.status)  # type: ignore[union-attr]
-        if rusage:
-            _write_rusage(t, rusage, report)
-        return report.pid
 
-    return _finish(do_wait(t, parse_wait4(t, pid, options & 0xFFFFFFFF)), t, store)
+def _wait4_later(t: Thread, waiting: Blocking[Report | None], wstatus: int, rusage: int) -> Blocking[int]:
+    report = yield from waiting
+    return 0 if report is None else _wait4_result(t, report, wstatus, rusage)
+
+
+def _wait4_result(t: Thread, report: Report, wstatus: int, rusage: int) -> int:
+    if wstatus:
+        t.mm.write_u32(wstatus, report.status)  # type: ignore[union-attr]
+    if rusage:
+        _write_rusage(t, rusage, report)
+    return report.pid
 
 
 @syscall(247)
