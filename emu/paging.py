@@ -98,6 +98,15 @@ class Tables:
             writable &= entry
         return entry if writable & PTE_W else entry & ~PTE_W
 
+    def leaf(self, va: int) -> int:
+        entries = self._entries
+        entry = entries[(self.cr3 >> 3) + (va >> 39 & 511)]
+        for shift in (30, 21):
+            if not entry:
+                return 0
+            entry = entries[((entry & PTE_FRAME) >> 3) + (va >> shift & 511)]
+        return (entry & PTE_FRAME) >> 12
+
     def unshare(self, va: int) -> int:
         """Make the tables above ``va`` private; return the leaf entry, or 0.
 

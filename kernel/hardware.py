@@ -192,6 +192,9 @@ class PageTables(Protocol):
     def lookup(self, va: int) -> int:
         """Return the leaf entry for ``va`` with the *effective* W bit (all levels), or 0."""
 
+    def leaf(self, va: int) -> int:
+        """Return what identifies the last table above ``va``, 0 if there is none; address spaces may share it."""
+
     def unshare(self, va: int) -> int:
         """Copy the tables above ``va`` that fork left shared; return the leaf entry, or 0.
 

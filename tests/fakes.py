@@ -103,6 +103,9 @@ class FakeTables:
     def present(self, start: int, end: int) -> list[tuple[int, int]]:
         return sorted((va, entry) for va, entry in self.entries.items() if start <= va < end)
 
+    def leaf(self, va: int) -> int:
+        return id(self)
+
     def resident(self) -> int:
         return len(self.entries)
 

@@ -37,8 +37,8 @@ class Census(Watch):
         self.calls += 1
         if self.calls in self.at:
             gc.collect()
-            kinds = (type(thing) for thing in gc.get_objects())
-            self.counts.append(Counter(f"{kind.__module__}.{kind.__name__}" for kind in kinds if kind.__module__.startswith(OURS)))
+            kinds = [type(thing) for thing in gc.get_objects()]
+            self.counts.append(Counter(f"{k.__module__}.{k.__name__}" for k in kinds if k.__module__.startswith(OURS)))
 
 
 def census(rounds: int, script: str) -> list[Counter[str]]:

@@ -11,6 +11,8 @@ from kernel.mm.shmem import ShmemPages
 from kernel.mm.vma import VM_SHARED, Vma
 
 if TYPE_CHECKING:
+    from kernel.hardware import PageTables
+    from kernel.kernel import Kernel
     from kernel.mm.address_space import AddressSpace
 
 
@@ -43,6 +45,41 @@ def present_pages(mm: AddressSpace) -> list[tuple[int, int]]:
     """Return (address, entry) of all present pages, in order: one walk of the tables."""
     areas = mm.areas.areas
     return mm.tables.present(areas[0].start, areas[-1].end) if areas else []
+
+
+class Mappers:
+    """How many address spaces map a page (page_mapcount).
+
+    A reference on a frame is one entry of a table, and fork shares whole tables: a page below a table that several address spaces
+    share counts once for all of them, so the others are looked for.
+    """
+
+    __slots__ = ("_spaces", "_shared")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._spaces = {t.mm: None for t in kernel.all_threads() if t.mm is not None}
+        self._shared: dict[int, list[tuple[PageTables, int]]] = {}
+
+    def _tables(self, va: int) -> list[tuple[PageTables, int]]:
+        """Return one of the address spaces for each shared table at ``va``, and how many more share it."""
+        found = self._shared.get(va >> 21)
+        if found is None:
+            users: dict[int, tuple[PageTables, int]] = {}
+            for mm in self._spaces:
+                leaf = mm.tables.leaf(va)
+                if leaf:
+                    tables, others = users.get(leaf, (mm.tables, -1))
+                    users[leaf] = (tables, others + 1)
+            found = self._shared[va >> 21] = [entry for entry in users.values() if entry[1]]
+        return found
+
+    def count(self, mm: AddressSpace, va: int, frame: int, cached: bool) -> int:
+        """Return how many map the page at ``va`` of ``mm``; ``cached``: a cache of file pages holds it, too."""
+        mappers = mm.memory.count(frame) - cached
+        for tables, others in self._tables(va):
+            if (tables.lookup(va) & PTE_FRAME) >> PAGE_SHIFT == frame:
+                mappers += others
+        return max(mappers, 1)
 
 
 def resident(mm: AddressSpace, pages: list[tuple[int, int]] | None = None) -> Resident:

@@ -105,7 +105,7 @@ def _reachable(mount: Mount, task: Thread) -> bool:
 
 def mountinfo(t: Thread, target: Target) -> bytes:
     """/proc/PID/mountinfo (proc_pid_mountinfo(5))."""
-    task = task_of(target)
+    task = _placed(target)
     lines = []
     for mount in _visible(task):
         fs = mount.fs

@@ -14,6 +14,7 @@ from kernel.fs.proc.target import Target, TaskFile, task_of
 from kernel.fs.regular import PlacedFile
 from kernel.hardware import PAGE_SHIFT, PTE_FRAME, USER_TOP
 from kernel.kstrto import kstrtoint
+from kernel.mm.usage import Mappers
 from kernel.mm.vma import VM_SHARED
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class PagemapFile(PlacedFile):
         if stop <= first:
             return b""
         entries = [0] * (stop - first)
+        mappers = Mappers(t.kernel)
         for vma in mm.areas.areas:
             low, high = max(vma.start, first << PAGE_SHIFT), min(vma.end, stop << PAGE_SHIFT)
             if low >= high:
@@ -75,7 +77,7 @@ class PagemapFile(PlacedFile):
                 bits = PM_PRESENT | (frame if self.frames else 0)
                 if not own or vma.flags & VM_SHARED:
                     bits |= PM_FILE
-                if mm.memory.count(frame) - (0 if own else 1) == 1:
+                if mappers.count(mm, va, frame, not own) == 1:
                     bits |= PM_MMAP_EXCLUSIVE
                 entries[(va >> PAGE_SHIFT) - first] = bits
         return struct.pack(f"<{len(entries)}Q", *entries)

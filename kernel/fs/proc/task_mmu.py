@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kernel.fs.pagecache import PageCache
 from kernel.hardware import PAGE_SHIFT, PTE_A, PTE_D, PTE_FRAME
 from kernel.mm.shmem import ShmemPages
-from kernel.mm.usage import is_shmem, present_pages, resident, table_pages
+from kernel.mm.usage import Mappers, is_shmem, present_pages, resident, table_pages
 from kernel.mm.vma import (
     VM_ACCOUNT,
     VM_DONTCOPY,
@@ -128,9 +128,8 @@ class MemSize:
         self.pss = self.pss_dirty = self.pss_anon = self.pss_file = self.pss_shmem = self.locked = 0.0
         self.shared_clean = self.shared_dirty = self.private_clean = self.private_dirty = 0
 
-    def add(self, mm: AddressSpace, vma: Vma) -> None:
+    def add(self, mm: AddressSpace, vma: Vma, mappers: Mappers) -> None:
         """Count the pages of an area (smap_gather_stats)."""
-        count = mm.memory.count
         zero = mm.memory.zero_frame
         cached = vma.source.pages.get if isinstance(vma.source, PageCache) else None
         shmem = is_shmem(vma)
@@ -140,7 +139,7 @@ class MemSize:
                 continue
             own = cached is None or cached(vma.index(va)) != frame
             anonymous = own and not vma.flags & VM_SHARED
-            users = max(count(frame) - (0 if own else 1), 1)
+            users = mappers.count(mm, va, frame, not own)
             dirty = bool(entry & PTE_D or own)
             share = 4096 / users
             self.rss += 4096
@@ -154,7 +153,7 @@ class MemSize:
                 self.pss_shmem += share
             else:
                 self.pss_file += share
-            if entry & PTE_A or own:
+            if entry & PTE_A:
                 self.referenced += 4096
             if vma.flags & VM_LOCKED:
                 self.locked += share
@@ -185,10 +184,10 @@ def _kilobytes(fields: Iterable[tuple[str, float]]) -> bytes:
     return "".join(f"{name + ':':<16}{int(value) >> 10:8d} kB\n" for name, value in fields).encode()
 
 
-def smaps_area(mm: AddressSpace, vma: Vma, t: Thread) -> bytes:
+def smaps_area(mm: AddressSpace, vma: Vma, t: Thread, mappers: Mappers) -> bytes:
     """Return the entry of an area in /proc/PID/smaps (show_smap)."""
     sizes = MemSize()
-    sizes.add(mm, vma)
+    sizes.add(mm, vma, mappers)
     words = " ".join(word for bit, word in _MNEMONICS if vma.flags & bit)
     head = _kilobytes((("Size", vma.pages * 4096), ("KernelPageSize", 4096), ("MMUPageSize", 4096)))
     return maps_line(mm, vma, t) + head + sizes.text(False) + f"THPeligible:           0\nVmFlags: {words} \n".encode()
@@ -196,14 +195,16 @@ def smaps_area(mm: AddressSpace, vma: Vma, t: Thread) -> bytes:
 
 def smaps(t: Thread, mm: AddressSpace) -> bytes:
     """/proc/PID/smaps."""
-    return b"".join([smaps_area(mm, vma, t) for vma in mm.areas.areas])
+    mappers = Mappers(t.kernel)
+    return b"".join([smaps_area(mm, vma, t, mappers) for vma in mm.areas.areas])
 
 
 def smaps_rollup(t: Thread, mm: AddressSpace) -> bytes:
     """/proc/PID/smaps_rollup: all areas as one."""
     areas = mm.areas.areas
     sizes = MemSize()
+    mappers = Mappers(t.kernel)
     for vma in areas:
-        sizes.add(mm, vma)
+        sizes.add(mm, vma, mappers)
     start, end = (areas[0].start, areas[-1].end) if areas else (0, 0)
     return f"{start:08x}-{end:08x} ---p 00000000 00:00 0 ".encode().ljust(_NAME_COLUMN) + b"[rollup]\n" + sizes.text(True)
