@@ -149,6 +149,15 @@ ROWS: Sequence[Row | Derived] = (
         {NATIVE: 300_000, STRACE: 10_000, QEMU: 300_000, FLAT: 10_000, TGID: 100_000},
         _at_most(3, US, "getppid"), _faster_than(STRACE, "native under strace -f", "getppid", 3),
     ),
+    _counted(
+        "seccomp", "getppid() allowed by a seccomp filter of 10 instructions", US, "bench_seccomp",
+        {NATIVE: 300_000, TGID: 100_000},
+        Goal("<= 1.1x of getppid", lambda figure: figure("seccomp") <= 1.1 * figure("getppid")), extra=("number",),
+    ),
+    _counted(
+        "seccomp-argument", "... by one that looks at an argument", US, "bench_seccomp", {NATIVE: 300_000, TGID: 100_000},
+        Goal("<= 2x of getppid", lambda figure: figure("seccomp-argument") <= 2 * figure("getppid")), extra=("argument",),
+    ),
     Row(
         "start", "start and exit of a static hello, wall", MS, "hello",
         dict.fromkeys((NATIVE, STRACE, QEMU, FLAT, TGID), ()), dict.fromkeys((NATIVE, STRACE, QEMU, FLAT, TGID), 1),

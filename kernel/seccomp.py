@@ -76,6 +76,7 @@ _ALWAYS_LOGGED: Final = frozenset({RET_KILL_PROCESS, RET_KILL_THREAD, RET_LOG})
 """Logged whether or not the filter has FLAG_LOG, if the sysctl does not forbid it."""
 _STRICT_CALLS: Final = frozenset({0, 1, 60, 15})
 """read, write, exit, rt_sigreturn."""
+_STRICT_CALLS_32: Final = frozenset({3, 4, 1, 119})
 _MAX_ERRNO: Final = 4095
 _U64: Final = (1 << 64) - 1
 _ENOSYS: Final = -Errno.ENOSYS.number & _U64
@@ -100,23 +101,39 @@ def _table(t: Thread, filter: SeccompFilter | None) -> list[Call]:
     def ask(t: Thread, registers: tuple[int, ...]) -> object:
         nr = t.syscall_nr
         slot = nr if nr < last else last
-        if filter is not None:
-            if nr < CACHED and filter.plan(nr).allows():
+        if filter is None:
+            return plain[slot](t, registers) if nr in _STRICT_CALLS else _ask_and_call(t)
+        if nr < CACHED:
+            plan = filter.plan(nr)
+            if plan.allows():
                 try:
                     return plain[nr](t, registers)
                 finally:
                     table[nr] = plain[nr]
-            answer, match = filter.run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if filter.uses_ip else 0, registers[1:])
-            if answer & RET_ACTION_FULL == RET_ALLOW:
-                return plain[slot](t, registers)
-            if answer & RET_ACTION_FULL == RET_ERRNO and not (match is not None and match.log) and not _exempt(t):
-                return -min(answer & RET_DATA, _MAX_ERRNO)
-        elif nr in _STRICT_CALLS:
+            if plan.match is None and len(plan.open) == 1:
+                table[nr] = _ask_one(plain, nr, plan.open[0])
+        answer, match = filter.run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if filter.uses_ip else 0, registers)
+        if answer & RET_ACTION_FULL == RET_ALLOW:
             return plain[slot](t, registers)
+        if answer & RET_ACTION_FULL == RET_ERRNO and not (match is not None and match.log) and not _exempt(t):
+            return -min(answer & RET_DATA, _MAX_ERRNO)
         return _ask_and_call(t)
 
     table = [ask] * len(plain)
     return table
+
+
+def _ask_one(plain: list[Call], nr: int, filter: SeccompFilter) -> Call:
+    """Return the entry of call ``nr`` when ``filter`` is the only one of its chain whose answer depends on the arguments, and
+    no other objects."""
+    run, uses_ip = filter.function(), filter.uses_ip
+
+    def ask(t: Thread, registers: tuple[int, ...]) -> object:
+        if run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if uses_ip else 0, registers) & RET_ACTION_FULL == RET_ALLOW:
+            return plain[nr](t, registers)
+        return _ask_and_call(t)
+
+    return ask
 
 
 def _ask_and_call(t: Thread) -> Blocking[object]:
@@ -151,8 +168,7 @@ def secure_computing(t: Thread) -> Blocking[bool]:
     if seccomp is None or _exempt(t):
         return True
     if seccomp.mode == MODE_FILTER:
-        nr, *args = t.syscall_args
-        return (yield from _judge(t, nr & 0xFFFF_FFFF, AUDIT_ARCH_X86_64, args))
+        return (yield from _judge(t, AUDIT_ARCH_X86_64, t.syscall_args))
     nr = t.syscall_args[0] & 0xFFFF_FFFF
     if seccomp.mode == MODE_STRICT and nr in _STRICT_CALLS:
         return True
@@ -164,15 +180,16 @@ def secure_compat_call(t: Thread) -> Blocking[None]:
     """Judge a call by ``int 0x80``: to a filter it is one of the 32-bit architecture.  None exist, so what is allowed fails
     with ENOSYS."""
     regs = t.cpu.regs()
-    nr, *args = (value & 0xFFFF_FFFF for value in (regs.rax, regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi, regs.rbp))
-    t.syscall_nr = nr
+    registers = [value & 0xFFFF_FFFF for value in (regs.rax, regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi, regs.rbp)]
+    t.syscall_nr = registers[0]
+    t.syscall_args = tuple(registers)
     t.cpu.rax = _ENOSYS
     if t.seccomp is None or t.ptrace & ptrace.PT_SUSPEND_SECCOMP:
         return
     if t.seccomp.mode == MODE_FILTER:
-        yield from _judge(t, nr, AUDIT_ARCH_I386, args)
-    else:
-        yield from _kill_strictly(t, nr)
+        yield from _judge(t, AUDIT_ARCH_I386, registers)
+    elif registers[0] not in _STRICT_CALLS_32 or t.seccomp.mode == MODE_DEAD:
+        yield from _kill_strictly(t, registers[0])
 
 
 def _kill_strictly(t: Thread, nr: int) -> Blocking[bool]:
@@ -182,14 +199,16 @@ def _kill_strictly(t: Thread, nr: int) -> Blocking[bool]:
     return False
 
 
-def _judge(t: Thread, nr: int, arch: int, args: Sequence[int], again: bool = False) -> Blocking[bool]:
-    """Ask the filters and do what they say (__seccomp_filter).  ``again``: a tracer has decided already; what it made of
-    the call is asked about once more, but not handed to it once more."""
+def _judge(t: Thread, arch: int, registers: Sequence[int], again: bool = False) -> Blocking[bool]:
+    """Ask the filters about a call, number and arguments, and do what they say (__seccomp_filter).
+
+    ``again``: a tracer has decided already; what it made of the call is asked about once more, but not handed to it once
+    more."""
     assert t.seccomp is not None
     leaf = t.seccomp.filter
     assert leaf is not None
-    rip = t.cpu.rip
-    answer, match = leaf.run(nr, arch, rip, args)
+    nr, rip = registers[0] & 0xFFFF_FFFF, t.cpu.rip
+    answer, match = leaf.run(nr, arch, rip, registers)
     action, data = answer & RET_ACTION_FULL, answer & RET_DATA
     if action == RET_ALLOW:
         return True
@@ -198,7 +217,7 @@ def _judge(t: Thread, nr: int, arch: int, args: Sequence[int], again: bool = Fal
         _log(t, nr, action, True)
         return True
     if action == RET_USER_NOTIF:
-        if (yield from user_notification(t, match, DATA.pack(nr, arch, rip, *args))):
+        if (yield from user_notification(t, match, DATA.pack(nr, arch, rip, *registers[1:]))):
             return True
     elif action == RET_TRACE:
         if again:
@@ -239,13 +258,12 @@ def _ask_tracer(t: Thread, arch: int, data: int, match: SeccompFilter) -> Blocki
     yield from ptrace_event(t, ptrace.EVENT_SECCOMP, data)
     if t.trace_flags & ptrace.TRACE_CHANGED:
         t.syscall_args = syscall_registers(t)
-    nr, *args = t.syscall_args
-    nr &= 0xFFFF_FFFF
+    nr = t.syscall_args[0] & 0xFFFF_FFFF
     # A fatal signal may have cut the stop short, before the tracer could object.
     if fatal_signal_pending(t) or nr >> 31:
         _log(t, nr, RET_TRACE, match.log)
         return False
-    return t.seccomp is None or (yield from _judge(t, nr, arch, args, again=True))
+    return t.seccomp is None or (yield from _judge(t, arch, t.syscall_args, again=True))
 
 
 def _log(t: Thread, nr: int, action: int, requested: bool) -> None:

@@ -57,14 +57,14 @@ _PENALTY: Final = 4
 
 DATA: Final = Struct("<IIQ6Q")
 """``struct seccomp_data``: nr, arch, instruction_pointer, args."""
-_PARAMETERS: Final = "nr, arch, ip, a, b, c, d, e, f"
+_PARAMETERS: Final = "nr, arch, ip, r"
 _WORDS: Final = {
     0: "nr",
     4: "arch",
     8: "ip & 0xffffffff",
     12: "ip >> 32",
-    **{16 + 8 * i: f"{name} & 0xffffffff" for i, name in enumerate("abcdef")},
-    **{20 + 8 * i: f"{name} >> 32" for i, name in enumerate("abcdef")},
+    **{16 + 8 * i: f"r[{i + 1}] & 0xffffffff" for i in range(6)},
+    **{20 + 8 * i: f"r[{i + 1}] >> 32" for i in range(6)},
 }
 _IP_WORDS: Final = (8, 12)
 _LOAD: Final = bpf.LD | bpf.W | bpf.ABS
@@ -98,7 +98,8 @@ def check_filter(program: Sequence[Insn]) -> None:
 
 
 def compile_filter(program: Sequence[Insn]) -> Callable[..., int]:
-    """Return a checked filter as a function of number, architecture, instruction pointer and six arguments."""
+    """Return a checked filter as a function of number, architecture, instruction pointer and the call's registers, of which
+    the second to the last are the arguments."""
     fixed = [Insn(_LENGTHS[insn.code], 0, 0, DATA.size) if insn.code in _LENGTHS else insn for insn in program]
     return bpf.compile_program(fixed, _PARAMETERS, _WORDS)
 
@@ -192,6 +193,12 @@ class SeccompFilter:
             orphan.wait.wake_all()
             orphan = orphan.prev
 
+    def function(self) -> Callable[..., int]:
+        """Return this filter alone, compiled at its first use."""
+        if self._run is None:
+            self._run = compile_filter(self.program)
+        return self._run
+
     def plan(self, nr: int) -> Plan:
         """Return what is known beforehand about native call ``nr``, below CACHED."""
         behind: list[SeccompFilter] = []
@@ -213,17 +220,14 @@ class SeccompFilter:
             return plan._replace(result=constant, match=self)
         return plan
 
-    def run(self, nr: int, arch: int, ip: int, args: Sequence[int]) -> tuple[int, SeccompFilter | None]:
+    def run(self, nr: int, arch: int, ip: int, registers: Sequence[int]) -> tuple[int, SeccompFilter | None]:
         """Ask the chain about a call; return the answer that counts and who gave it, None if all allow it
-        (seccomp_run_filters).  ``ip`` matters only if ``uses_ip``."""
+        (seccomp_run_filters).  ``registers``: number and arguments; ``ip`` matters only if ``uses_ip``."""
         plan = self.plan(nr) if nr < CACHED and arch == AUDIT_ARCH_X86_64 else _NO_FILTER._replace(open=self._chain())
         result, match = plan.result, plan.match
         lowest = _precedence(result)
         for walker in plan.open:
-            run = walker._run
-            if run is None:
-                run = walker._run = compile_filter(walker.program)
-            answer = run(nr, arch, ip, *args)
+            answer = walker.function()(nr, arch, ip, registers)
             precedence = _precedence(answer)
             if precedence < lowest or (precedence == lowest and match is not None and walker.count > match.count):
                 result, match, lowest = answer, walker, precedence

@@ -126,7 +126,7 @@ def programs(draw: st.DrawFn, longest: int = 40) -> list[Insn]:
 
 def run(program: list[Insn], data: bytes) -> int:
     nr, arch, ip, *args = DATA.unpack(data)
-    return compile_filter(program)(nr, arch, ip, *args)
+    return compile_filter(program)(nr, arch, ip, (nr, *args))
 
 
 @given(programs(), st.lists(WORD, min_size=16, max_size=16))

@@ -95,7 +95,7 @@ def here(case: Case) -> str:
         check_filter(program)
     except Errno as error:
         return f"refused {error.number}"
-    result = compile_filter(program)(GETSID, AUDIT_ARCH_X86_64, 0, *args)
+    result = compile_filter(program)(GETSID, AUDIT_ARCH_X86_64, 0, (GETSID, *args))
     action = result & RET_ACTION_FULL
     if action == RET_ERRNO:
         return str(min(result & RET_DATA, 4095))

@@ -194,6 +194,58 @@ static void numbers(void)
     }
 }
 
+static long call32(int number)
+{
+    long result;
+    asm volatile("int $0x80" : "=a"(result) : "0"(number), "b"(1), "c"(2), "d"(3), "S"(4), "D"(5) : "memory", "r8", "r9", "r10",
+                 "r11");
+    return result;
+}
+
+static void on_sigsys32(int number, siginfo_t *info, void *context)
+{
+    out("%s syscall %d arch %#x, rax %lld\n", signal_name(number), info->si_syscall, info->si_arch,
+        ((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX]);
+}
+
+/* The 32-bit gate has numbers and an architecture of its own. */
+static void other_architecture(void)
+{
+    for (int argument = -1; argument < 5; argument++) {
+        pid_t pid = FORK({
+            struct sock_filter filter[] = {
+                LOAD(arch), EQUAL(AUDIT_ARCH_I386, 1, 0), ANSWER(SECCOMP_RET_ALLOW),
+                argument < 0 ? (struct sock_filter)LOAD(nr) : (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16 + 8 * argument),
+                BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff), BPF_STMT(BPF_ALU | BPF_OR | BPF_K, SECCOMP_RET_ERRNO),
+                BPF_STMT(BPF_RET | BPF_A, 0),
+            };
+            no_new_privs();
+            MUST(install_program(0, filter, LENGTH(filter)));
+            out("int 0x80, %d: %d\n", argument, (int)call32(124));
+        });
+        reap(pid);
+    }
+    FATE("int 0x80 killed", {
+        no_new_privs();
+        struct sock_filter filter[] = {LOAD(arch), EQUAL(AUDIT_ARCH_X86_64, 1, 0), ANSWER(SECCOMP_RET_KILL_PROCESS),
+                                       ANSWER(SECCOMP_RET_ALLOW)};
+        MUST(install_program(0, filter, LENGTH(filter)));
+        call32(124);
+    });
+    FATE("int 0x80 trapped", {
+        no_new_privs();
+        handle_info(SIGSYS, on_sigsys32, 0);
+        struct sock_filter filter[] = {LOAD(arch), EQUAL(AUDIT_ARCH_X86_64, 1, 0), ANSWER(SECCOMP_RET_TRAP),
+                                       ANSWER(SECCOMP_RET_ALLOW)};
+        MUST(install_program(0, filter, LENGTH(filter)));
+        out("result %d\n", (int)call32(124));
+    });
+    FATE("int 0x80 in strict mode", {
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+        call32(124);
+    });
+}
+
 /* What the vDSO answers is no call; what it passes on is one. */
 static void vdso(void)
 {
@@ -218,6 +270,7 @@ int main(void)
     cores();
     data();
     numbers();
+    other_architecture();
     vdso();
     return 0;
 }
