@@ -30,6 +30,7 @@ _TYPES = {
     "sockaddr": "struct sockaddr *", "message": "struct msghdr *", "messages_sent": "struct mmsghdr *",
     "messages_received": "struct mmsghdr *", "clone_args": "struct clone_args *", "fcntl_arg": "unsigned long",
     "ioctl_arg": "unsigned long", "prctl_arg": "unsigned long",
+    "seccomp_flags": "unsigned int", "seccomp_args": "void *",
 }  # fmt: skip
 """``Arg.show`` -> the C type of the argument."""
 _NO_STRUCTS = frozenset(

@@ -791,6 +791,10 @@ int main(int argc, char **argv)
         }
         pid_t pid = fork();
         if (pid == 0) {
+            if (!safe) { /* what it mounts and unmounts is its own */
+                MUST(unshare(CLONE_NEWNS));
+                MUST(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+            }
             close(base);
             if (!safe)
                 setpgid(0, 0);
