@@ -14,7 +14,7 @@ from kernel.cred import CAP_NET_BIND_SERVICE
 from kernel.errno import Errno
 from kernel.net.device import LOOPBACK4, LOOPBACK6
 from kernel.net.inet_options import INET6_OPTIONS, INET_OPTIONS, IPPROTO_IP, IPPROTO_IPV6, IPV6_V6ONLY
-from kernel.net.options import SO_BROADCAST, SO_REUSEADDR, SO_REUSEPORT, SOCKET_OPTIONS, SOL_SOCKET, Option
+from kernel.net.options import SO_BROADCAST, SO_REUSEADDR, SO_REUSEPORT, SOCKET_OPTIONS, SOL_SOCKET
 from kernel.net.ports import Endpoint, PortTable, covers
 from kernel.net.socket import AF_INET, AF_INET6, AF_UNSPEC, SOCK_STREAM, Options, Socket
 
@@ -47,7 +47,6 @@ class InetSocket(Socket):
         **SOCKET_OPTIONS,
         **INET_OPTIONS,
         **INET6_OPTIONS,
-        (SOL_SOCKET, SO_REUSEPORT): Option(flag=True),
     }
 
     def __init__(self, t: Thread, family: int, kind: int, protocol: int, flags: int, ports: PortTable) -> None:
@@ -225,6 +224,16 @@ class InetSocket(Socket):
         if self.address_bound and len(self.local.address) == len(source):
             return self.local.address
         return source
+
+    def get_option(self, t: Thread, level: int, option: int) -> bytes:
+        if level == IPPROTO_IPV6 and self.family == AF_INET:
+            raise self.unknown_option(level, True)
+        return super().get_option(t, level, option)
+
+    def set_option(self, t: Thread, level: int, option: int, value: bytes) -> None:
+        if level == IPPROTO_IPV6 and self.family == AF_INET:
+            raise self.unknown_option(level, False)
+        super().set_option(t, level, option, value)
 
     def unknown_option(self, level: int, getting: bool) -> Errno:
         """A getter of another protocol's level is told from one of an unknown number (ip_getsockopt)."""

@@ -35,7 +35,8 @@ Key = tuple[int, int]
 class Option(NamedTuple):
     """A number: ``default``; values outside ``low``..``high`` raise ``refusal``; of a ``flag`` only zero or not is kept.
 
-    ``read_only``: cannot be set (ENOPROTOOPT).  ``capability``: needed to set it to what is outside ``free``.
+    ``mask``: the bits that are kept.  ``unset``: -1 stands for the first value.  ``read_only``: cannot be set (ENOPROTOOPT).
+     ``capability``: needed to set it to what is outside ``free``.
     """
 
     default: int = 0
@@ -43,6 +44,8 @@ class Option(NamedTuple):
     high: int = INT_MAX
     flag: bool = False
     refusal: type[Errno] = Errno.EINVAL
+    mask: int = -1
+    unset: bool = False
     read_only: bool = False
     capability: int | None = None
     free: tuple[int, int] = (1, 0)
@@ -69,9 +72,10 @@ SOCKET_OPTIONS: Final[Mapping[Key, Option]] = at_level(
         SO_KEEPALIVE: FLAG,
         SO_OOBINLINE: FLAG,
         SO_NO_CHECK: FLAG,
+        SO_REUSEPORT: FLAG,
+        SO_PEEK_OFF: Option(-1, read_only=True),
         SO_PRIORITY: Option(capability=CAP_NET_ADMIN, free=(0, 6)),
         SO_BSDCOMPAT: NUMBER,
-        SO_RCVLOWAT: Option(1),
         SO_SNDLOWAT: Option(1, read_only=True),
         SO_TIMESTAMP: FLAG,
         SO_TIMESTAMPNS: FLAG,

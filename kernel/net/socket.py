@@ -119,8 +119,8 @@ class Socket(File):
     """A socket in the network ``net``.  ``error`` is the pending SO_ERROR; ``shut`` has RCV_SHUTDOWN and SEND_SHUTDOWN."""
 
     __slots__ = (
-        "net", "family", "kind", "protocol", "ino", "wait", "error", "shut", "listening", "options", "linger", "receive_timeout",
-        "send_timeout", "send_buffer", "receive_buffer",
+        "net", "family", "kind", "protocol", "ino", "wait", "error", "shut", "listening", "receive_low", "options", "linger",
+        "receive_timeout", "send_timeout", "send_buffer", "receive_buffer",
     )  # fmt: skip
 
     SPLICES = True
@@ -140,6 +140,8 @@ class Socket(File):
         self.error: type[Errno] | None = None
         self.shut = 0
         self.listening = False
+        self.receive_low = 1
+        """SO_RCVLOWAT: bytes of a stream a receiver waits for."""
         self.options: dict[Key, int] = {}
         """Options that were set and are numbers."""
         self.linger = (0, 0)
@@ -183,7 +185,7 @@ class Socket(File):
 
     def peer_cred(self) -> PeerCred:
         """Return who was at the other end when the connection was made (SO_PEERCRED)."""
-        raise Errno.ENOPROTOOPT
+        return PeerCred(None, -1, -1)
 
     # -- sleeping -------------------------------------------------------------------------------------------------
     def sleep(self, t: Thread, what: str, attempt: Callable[[], R], timeout: int | None, flags: int = 0) -> Blocking[R]:
@@ -232,11 +234,10 @@ class Socket(File):
                 return done
 
     def receive_sleeping(self, t: Thread, size: int, flags: int) -> Blocking[Received]:
-        """Receive, sleeping until something is there; of a stream, until SO_RCVLOWAT bytes, or all with MSG_WAITALL, are."""
+        """Receive, sleeping until something is there; with MSG_WAITALL until ``size`` bytes of a stream are."""
         got = yield from self.sleep(t, self.READ_WCHAN, lambda: self.receive(t, size, flags), self.receive_timeout, flags)
-        if self.kind == SOCK_STREAM and not flags & MSG_PEEK:
-            target = size if flags & MSG_WAITALL else min(size, self.option(SO_RCVLOWAT))
-            while got.data and len(got.data) < target and not got.ancillary.files:
+        if flags & MSG_WAITALL and not flags & MSG_PEEK and self.kind == SOCK_STREAM:
+            while got.data and len(got.data) < size and not got.ancillary.files:
                 left = size - len(got.data)
                 try:
                     more = yield from self.sleep(
@@ -346,9 +347,11 @@ class Socket(File):
         if spec.capability is not None and not spec.free[0] <= number <= spec.free[1]:
             if not t.cred.ns_capable(self.net.user_ns, spec.capability):
                 raise spec.denial
+        if spec.unset and number == -1:
+            number = spec.default
         if not spec.low <= number <= spec.high:
             raise spec.refusal
-        self.options[key] = int(bool(number)) if spec.flag else number
+        self.options[key] = int(bool(number)) if spec.flag else number & spec.mask
         self.option_changed(key)
 
     def option_changed(self, key: Key) -> None:
@@ -397,7 +400,7 @@ class Socket(File):
 
     def _set_receive_low(self, t: Thread, value: bytes) -> None:
         number = _int(value)
-        self.options[SOL_SOCKET, SO_RCVLOWAT] = INT_MAX if number < 0 else number or 1
+        self.receive_low = INT_MAX if number < 0 else number or 1
         self.wait.wake_all()
 
     def _get_cookie(self, t: Thread) -> bytes:
@@ -433,6 +436,7 @@ class Socket(File):
         (SOL_SOCKET, SO_ACCEPTCONN): lambda self, t: _INT.pack(self.listening),
         (SOL_SOCKET, SO_SNDBUF): lambda self, t: _INT.pack(self.send_buffer),
         (SOL_SOCKET, SO_RCVBUF): lambda self, t: _INT.pack(self.receive_buffer),
+        (SOL_SOCKET, SO_RCVLOWAT): lambda self, t: _INT.pack(self.receive_low),
         (SOL_SOCKET, SO_ERROR): _get_error,
         (SOL_SOCKET, SO_LINGER): _get_linger,
         (SOL_SOCKET, SO_PEERCRED): lambda self, t: pack_cred(t, self.peer_cred()),

@@ -31,11 +31,12 @@ from kernel.fs.file import (
 )
 from kernel.fs.pipe import FIONREAD
 from kernel.net.inet import InetSocket, is_multicast
-from kernel.net.inet_options import IPPROTO_TCP
-from kernel.net.options import SO_OOBINLINE, SO_RCVLOWAT
+from kernel.net.inet_options import IP_TOS, IPPROTO_IP, IPPROTO_TCP
+from kernel.net.options import SO_OOBINLINE, Option
 from kernel.net.ports import Endpoint
 from kernel.net.socket import (
     AF_UNSPEC,
+    MSG_DONTWAIT,
     MSG_NOSIGNAL,
     MSG_OOB,
     MSG_PEEK,
@@ -168,7 +169,7 @@ class TcpSocket(InetSocket):
     READ_WCHAN = "sk_wait_data"
     WRITE_WCHAN = "sk_stream_wait_memory"
     ACCEPT_WCHAN = "inet_csk_accept"
-    OPTIONS: ClassVar[Options] = {**InetSocket.OPTIONS, **TCP_OPTIONS}
+    OPTIONS: ClassVar[Options] = {**InetSocket.OPTIONS, **TCP_OPTIONS, (IPPROTO_IP, IP_TOS): Option(mask=0xFC)}
     GETTERS: ClassVar[Getters] = {
         **InetSocket.GETTERS,
         (IPPROTO_TCP, TCP_INFO): tcp_info,
@@ -584,12 +585,14 @@ class TcpSocket(InetSocket):
         if not incoming:
             if not self.done:
                 self.take_error()
-            if self.done or self.shut & RCV_SHUTDOWN or not size:
+            if self.done or self.shut & RCV_SHUTDOWN:
                 return Received(b"", b"", NO_ANCILLARY, 0, 0)
             if self.state is State.CLOSE:
                 raise Errno.ENOTCONN
             raise Errno.EAGAIN
         count = min(size, len(incoming))
+        if count < self.receive_low and count < size and self._more_to_come(flags):
+            raise Errno.EAGAIN
         if self.urgent > 0:
             count = min(count, self.urgent)  # a read never crosses the mark
         data = bytes(incoming[:count])
@@ -601,6 +604,12 @@ class TcpSocket(InetSocket):
             if peer is not None and peer.outgoing:
                 peer._push()
         return Received(b"" if flags & MSG_TRUNC else data, b"", NO_ANCILLARY, 0, count)
+
+    def _more_to_come(self, flags: int) -> bool:
+        """Whether a receiver may wait for more than there is."""
+        if flags & MSG_DONTWAIT or self.flags & O_NONBLOCK or self.urgent >= 0:
+            return False
+        return self.state is not State.CLOSE and not self.shut & RCV_SHUTDOWN and self.error is None
 
     def _receive_urgent(self, size: int, flags: int) -> Received:
         """tcp_recv_urg: the byte at the mark, once."""
@@ -623,7 +632,7 @@ class TcpSocket(InetSocket):
         if shut & RCV_SHUTDOWN:
             mask |= _READABLE | POLLRDHUP
         if state is not State.SYN_SENT:
-            target = min(self.option(SO_RCVLOWAT), self.receive_buffer)
+            target = min(self.receive_low, self.receive_buffer)
             if self.urgent == 0 and not self.option(SO_OOBINLINE):
                 target += 1
             if len(self.incoming) >= target:

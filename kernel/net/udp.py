@@ -291,12 +291,17 @@ class UdpSocket(InetSocket):
                 found.append(Control(IPPROTO_IPV6, IPV6_HOPLIMIT, struct.pack("<i", datagram.ttl)))
         if len(address) == 4:
             if self.option(IP_PKTINFO, IPPROTO_IP):
-                found.append(Control(IPPROTO_IP, IP_PKTINFO, struct.pack("<i4s4s", index, address, address)))
+                found.append(Control(IPPROTO_IP, IP_PKTINFO, struct.pack("<i4s4s", index, self._own_address(address), address)))
             if self.option(IP_RECVTTL, IPPROTO_IP):
                 found.append(Control(IPPROTO_IP, IP_TTL, struct.pack("<i", datagram.ttl)))
             if self.option(IP_RECVTOS, IPPROTO_IP):
                 found.append(Control(IPPROTO_IP, IP_TOS, bytes((datagram.tos & 0xFF,))))
         return tuple(found)
+
+    def _own_address(self, address: bytes) -> bytes:
+        """Return the address to answer from: that the datagram was sent to, if it is one (fib_compute_spec_dst)."""
+        net = self.net
+        return address if net.is_local(address) else net.lo.addresses[0].packed if net.lo.addresses else address
 
     # -- readiness ------------------------------------------------------------------------------------------------
     def poll(self, t: Thread) -> int:

@@ -31,10 +31,8 @@ from kernel.net.options import (
     FLAG,
     SO_PASSCRED,
     SO_PASSSEC,
-    SO_PEEK_OFF,
     SOCKET_OPTIONS,
     SOL_SOCKET,
-    Option,
 )
 from kernel.net.socket import (
     AF_UNIX,
@@ -274,7 +272,6 @@ class UnixSocket(Socket):
         **SOCKET_OPTIONS,
         (SOL_SOCKET, SO_PASSCRED): FLAG,
         (SOL_SOCKET, SO_PASSSEC): FLAG,
-        (SOL_SOCKET, SO_PEEK_OFF): Option(-1),
     }
 
     def peer_cred(self) -> PeerCred:
