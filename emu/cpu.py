@@ -41,7 +41,7 @@ _REGS = (abi.REG_R15, abi.REG_R14, abi.REG_R13, abi.REG_R12, abi.REG_RBP, abi.RE
          abi.REG_R9, abi.REG_R8, abi.REG_RAX, abi.REG_RCX, abi.REG_RDX, abi.REG_RSI, abi.REG_RDI, abi.REG_RIP,
          abi.REG_RFLAGS, abi.REG_RSP, abi.REG_FS_BASE, abi.REG_GS_BASE, abi.REG_CS, abi.REG_SS, abi.REG_DS,
          abi.REG_ES, abi.REG_FS, abi.REG_GS)
-_MANY_LOADS = 500
+_MANY_LOADS = 1000
 """An address space whose translations made room so often gets an engine of its own: by then that has cost about what
 translating its code once more will."""
 _MOST_ENGINES = 3
