@@ -23,9 +23,9 @@ BOOT_REALTIME_NS = 1_704_067_200_000_000_000
 
 
 class VirtualClock:
-    """Deterministic time: blocks and charges move it, sleeping jumps it."""
+    """Deterministic time: the run loop moves ``now`` for what is executed, sleeping jumps it."""
 
-    __slots__ = ("_now", "_offset", "block_ns")
+    __slots__ = ("_offset", "block_ns", "now")
 
     virtual = True
 
@@ -35,41 +35,35 @@ class VirtualClock:
         ``block_ns``: nanoseconds a basic block takes, at least 1.
         """
         self.block_ns = block_ns
-        self._now = BOOT_MONOTONIC_NS
+        self.now = BOOT_MONOTONIC_NS
         self._offset = realtime - BOOT_MONOTONIC_NS
 
     def monotonic(self) -> int:
-        return self._now
+        return self.now
 
     def realtime(self) -> int:
-        return self._now + self._offset
+        return self.now + self._offset
 
     def set_realtime(self, ns: int) -> None:
-        self._offset = ns - self._now
-
-    def charge(self, blocks: int) -> None:
-        self._now += blocks * self.block_ns
-
-    def charge_ns(self, ns: int) -> None:
-        self._now += ns
+        self._offset = ns - self.now
 
     def sleep_until(self, deadline: int | None) -> None:
         """Jump to ``deadline``; without one nothing can happen any more and time stands still."""
-        if deadline is not None and deadline > self._now:
-            self._now = deadline
+        if deadline is not None and deadline > self.now:
+            self.now = deadline
 
     def blocks_until(self, deadline: int) -> int:
-        return max(1, -((self._now - deadline) // self.block_ns))
+        return max(1, -((self.now - deadline) // self.block_ns))
 
     def tsc(self, blocks: int) -> int:
         """Return the time stamp counter ``blocks`` uncharged basic blocks from now."""
-        return self._now + blocks * self.block_ns
+        return self.now + blocks * self.block_ns
 
 
 class RealClock:
     """The host's time; sleeping goes through ``wait`` so that input and signals of the host can end it."""
 
-    __slots__ = ("_boot", "_offset", "_wait")
+    __slots__ = ("_boot", "_offset", "_wait", "now")
 
     virtual = False
     block_ns = BLOCK_NS
@@ -80,6 +74,8 @@ class RealClock:
         self._boot = time.monotonic_ns() - BOOT_MONOTONIC_NS
         self._offset = time.time_ns() - BOOT_MONOTONIC_NS
         self._wait = wait if wait is not None else _sleep
+        self.now = 0
+        """What the run loop moves: nobody looks at it, real time passes by itself."""
 
     def monotonic(self) -> int:
         return time.monotonic_ns() - self._boot
@@ -89,12 +85,6 @@ class RealClock:
 
     def set_realtime(self, ns: int) -> None:
         self._offset = ns - self.monotonic()
-
-    def charge(self, blocks: int) -> None:
-        """Real time passes by itself."""
-
-    def charge_ns(self, ns: int) -> None:
-        """Real time passes by itself."""
 
     def sleep_until(self, deadline: int | None) -> None:
         if deadline is None:

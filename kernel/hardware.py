@@ -267,7 +267,10 @@ class Clock(Protocol):
     """Time in nanoseconds."""
 
     virtual: bool
-    """True if time passes only by ``charge`` and ``sleep_until``."""
+    """True if time passes only by moving ``now`` and by ``sleep_until``."""
+    now: int
+    """The run loop adds the CPU time in ns of what was executed: on a virtual clock this is monotonic time, on a real one
+    it means nothing."""
     block_ns: int
     """CPU time of one basic block in ns, for accounting (both kinds of clock)."""
 
@@ -279,12 +282,6 @@ class Clock(Protocol):
 
     def set_realtime(self, ns: int) -> None:
         """Set CLOCK_REALTIME (clock_settime): changes its distance from monotonic."""
-
-    def charge(self, blocks: int) -> None:
-        """Account ``blocks`` executed basic blocks (virtual clock: time passes; real clock: nothing)."""
-
-    def charge_ns(self, ns: int) -> None:
-        """Account kernel work (virtual clock only)."""
 
     def sleep_until(self, deadline: int | None) -> None:
         """All tasks sleep: jump (virtual) or wait (real) until monotonic ``deadline`` or an outside event."""

@@ -73,7 +73,7 @@ class Scheduler:
         self.queue: deque[Thread] = deque()
         self.slice = slice_blocks
         cpu, clock, timers = kernel.cpu, kernel.clock, kernel.timers
-        self._machine = cpu, clock, timers, clock.charge, clock.block_ns, SYSCALL_BLOCKS * clock.block_ns, timers.NEVER
+        self._machine = cpu, clock, timers, clock.block_ns, SYSCALL_BLOCKS * clock.block_ns, timers.NEVER
         """What every slice needs."""
         self._resched = False
         self.current: Thread | None = None
@@ -221,7 +221,7 @@ class Scheduler:
 
     def _run_slice(self, t: Thread) -> None:
         kernel, calls = self.kernel, t.calls
-        cpu, clock, timers, charge, block_ns, call_ns, never = self._machine
+        cpu, clock, timers, block_ns, call_ns, never = self._machine
         last = len(calls) - 1
         run = cpu.run if t.debug is None else t.debug.runner(cpu)
         budget = self.slice
@@ -246,11 +246,11 @@ class Scheduler:
                 if until < limit:
                     limit = until
             trap = run(state, t.mm.tables, limit)  # type: ignore[union-attr]
-            spent = cpu.blocks
-            times.utime += spent * block_ns
-            spent += SYSCALL_BLOCKS
-            budget -= spent
-            charge(spent)
+            blocks = cpu.blocks
+            budget -= blocks + SYSCALL_BLOCKS
+            blocks_ns = blocks * block_ns
+            times.utime += blocks_ns
+            clock.now += blocks_ns + call_ns
             if trap == 0:  # Trap.SYSCALL
                 times.stime += call_ns
                 args = cpu.syscall

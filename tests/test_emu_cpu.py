@@ -396,7 +396,7 @@ def test_both_run_loops_make_the_same_schedule() -> None:
         for turn in range(600):
             state, tables = threads[turn % 3]
             trap = world.run(state, tables, (1, 2, 7, 13, 100)[turn % 5])
-            world.clock.charge(world.cpu.blocks)
+            world.clock.now += world.cpu.blocks * BLOCK_NS
             log.append((trap, world.cpu.blocks, state.regs(), world.clock.monotonic()))
             if trap == Trap.PAGE_FAULT:
                 tables.map(world.cpu.fault_address & ~0xFFF, world.page(), DATA_FLAGS)
