@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from kernel.ipc.shm import new_ids
 from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 if TYPE_CHECKING:
@@ -52,12 +53,16 @@ class Namespace:
 
 
 class IpcNamespace(Namespace):
-    """An IPC namespace: an identity only, there are no System V objects nor message queues."""
+    """An IPC namespace: the System V objects that its tasks share (ipc_namespaces(7))."""
 
-    __slots__ = ()
+    __slots__ = ("shm",)
 
     KIND = CLONE_NEWIPC
     NAME = b"ipc"
+
+    def __init__(self, inum: int, user_ns: UserNamespace = INIT_USER_NS, charge: Charge | None = None) -> None:
+        super().__init__(inum, user_ns, charge)
+        self.shm = new_ids()
 
 
 class CgroupNamespace(Namespace):

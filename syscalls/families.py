@@ -23,6 +23,7 @@ FAMILIES = (
     "io_poll",
     "io_event",
     "socket",
+    "ipc_shm",
     "futex",
     "time",
     "timer",

@@ -86,3 +86,24 @@ WAITID_INFO = Struct(
     ("si_uid", "I"),
     ("si_status", "i"),
 )
+_IPC64_PERM = (
+    *(("key", "i"), ("uid", "I"), ("gid", "I"), ("cuid", "I"), ("cgid", "I"), ("mode", "I"), ("seq", "H"), ("pad", "6x")),
+    *(("unused1", "Q"), ("unused2", "Q")),
+)
+IPC64_PERM = Struct("ipc64_perm", *_IPC64_PERM)
+SHMID64_DS = Struct(
+    "shmid64_ds",
+    *_IPC64_PERM,
+    *(("shm_segsz", "Q"), ("shm_atime", "q"), ("shm_dtime", "q"), ("shm_ctime", "q"), ("shm_cpid", "i"), ("shm_lpid", "i")),
+    *(("shm_nattch", "Q"), ("unused4", "Q"), ("unused5", "Q")),
+)
+SHMINFO64 = Struct(
+    "shminfo64",
+    *(("shmmax", "Q"), ("shmmin", "Q"), ("shmmni", "Q"), ("shmseg", "Q"), ("shmall", "Q")),
+    *(("unused1", "Q"), ("unused2", "Q"), ("unused3", "Q"), ("unused4", "Q")),
+)
+SHM_INFO = Struct(
+    "shm_info",
+    *(("used_ids", "i"), ("pad", "4x"), ("shm_tot", "Q"), ("shm_rss", "Q"), ("shm_swp", "Q")),
+    *(("swap_attempts", "Q"), ("swap_successes", "Q")),
+)

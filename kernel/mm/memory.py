@@ -153,6 +153,11 @@ class Memory:
             if isinstance(source, ShmemPages):
                 source.unmapped()
 
+    def areas_of(self, source: PageSource) -> int:
+        """Return how many areas map ``source``."""
+        entry = self._mapped.get(source)
+        return sum(entry.spaces.values()) if entry is not None else 0
+
     def mapped_by(self, source: PageSource) -> list[AddressSpace]:
         """Return the address spaces that map ``source``."""
         entry = self._mapped.get(source)

@@ -17,6 +17,7 @@ from kernel.mm.fault import populate
 from kernel.mm.vma import (
     PROT_EXEC,
     PROT_READ,
+    PROT_WRITE,
     VM_ACCESS,
     VM_ACCOUNT,
     VM_EXEC,
@@ -40,6 +41,7 @@ from kernel.rlimit import RLIMIT_DATA, RLIMIT_MEMLOCK
 if TYPE_CHECKING:
     from kernel.fs.file import File, PageSource
     from kernel.mm.address_space import AddressSpace
+    from kernel.mm.shmem import ShmemPages
     from kernel.task import Thread
 
 MAP_SHARED = 0x01
@@ -187,11 +189,14 @@ def do_mmap(
     flags: int,
     file: File | None = None,
     offset: int = 0,
+    shmem: ShmemPages | None = None,
+    name: bytes = b"/dev/zero (deleted)",
 ) -> int:
     """Map ``length`` bytes and return the address (``do_mmap``); arguments and errors as mmap(2).
 
     ``t`` makes the call: its credentials count, None has no capabilities.  ``file`` None is anonymous memory; the caller
-    has looked up the descriptor.  ``offset``: bytes, page aligned.
+    has looked up the descriptor.  ``offset``: bytes, page aligned.  ``shmem``: the memory to share, called ``name`` in maps, None
+    for new memory.
     """
     memory = mm.memory
     if not length:
@@ -227,7 +232,6 @@ def do_mmap(
         raise Errno.EAGAIN
 
     source: PageSource | None = None
-    name = b""
     pgoff = offset >> PAGE_SHIFT
     if file is not None:
         vm = file.may_map(_file_flags(file, vm, prot, flags))
@@ -240,6 +244,9 @@ def do_mmap(
             raise Errno.EINVAL
         pgoff = 0
         vm |= VM_SHARED | VM_MAYSHARE
+        source = shmem
+        if shmem is not None and not prot & PROT_WRITE:
+            vm &= ~(VM_MAYWRITE | VM_SHARED)
     elif flags & MAP_TYPE == MAP_PRIVATE:
         pgoff = address >> PAGE_SHIFT
     else:
@@ -248,7 +255,9 @@ def do_mmap(
     _check_limits(mm, vm, flags, address, pages)
     if flags & MAP_NORESERVE:
         vm |= VM_NORESERVE
-    if vm & (VM_WRITE | VM_SHARED | VM_NORESERVE) == VM_WRITE or (file is None and vm & VM_SHARED and not vm & VM_NORESERVE):
+    if vm & (VM_WRITE | VM_SHARED | VM_NORESERVE) == VM_WRITE or (
+        file is None and source is None and vm & VM_SHARED and not vm & VM_NORESERVE
+    ):
         if not memory.enough(pages):
             raise Errno.ENOMEM
         if not vm & VM_SHARED:
@@ -256,8 +265,7 @@ def do_mmap(
     mm.unmap(address, address + length)
     if source is None and vm & VM_SHARED:
         source = memory.shared_pages(length)
-        name = b"/dev/zero (deleted)"
-    mm.insert(Vma(address, address + length, vm, source, file, pgoff, name))
+    mm.insert(Vma(address, address + length, vm, source, file, pgoff, b"" if source is None or file is not None else name))
     if (flags & MAP_POPULATE and not flags & MAP_NONBLOCK) or vm & (VM_LOCKED | VM_LOCKONFAULT) == VM_LOCKED:
         mm_populate(mm, address, address + length)
     return address

@@ -264,6 +264,8 @@ ARGS: dict[str, ArgFormatter] = {
     "group_list": process.group_list,
     "cap_sets": process.cap_sets,
     "cpuset": process.cpuset,
+    "ipc_key": process.ipc_key,
+    "ipc_flags": process.ipc_flags,
     "ioprio": process.ioprio,
     "futex_waiters": process.futex_waiters,
     "personality": process.personality,

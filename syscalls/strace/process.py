@@ -366,6 +366,18 @@ def membarrier_result(call: Call) -> str:
     return f"{call.value:#x} ({'|'.join([*known, hexadecimal(rest)] if rest else known)})"
 
 
+def ipc_key(call: Call, value: int, arg: Arg, index: int) -> str:
+    """The key of a System V object."""
+    return hexadecimal(value & 0xFFFF_FFFF) if value & 0xFFFF_FFFF else "IPC_PRIVATE"
+
+
+def ipc_flags(call: Call, value: int, arg: Arg, index: int) -> str:
+    """How to get a System V object: flags and, always, the permissions."""
+    bits = value & 0xFFFF_FFFF & ~0o777
+    mode = f"0{value & 0o777:02o}"
+    return f"{flag_names('ipc_get', bits)}|{mode}" if bits else mode
+
+
 def kcmp(call: Call) -> Iterator[str]:
     """kcmp(2): the descriptors only count when files are compared."""
     first, second, kind = signed32(call.args[0]), signed32(call.args[1]), call.args[2] & 0xFFFFFFFF

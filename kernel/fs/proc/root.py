@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.errno import Errno
 from kernel.fs.file import File, Stat
 from kernel.fs.inode import Dentry, Dirent
+from kernel.fs.proc import sysvipc
 from kernel.fs.proc.base import TASK_DIR, TaskDir
 from kernel.fs.proc.generic import ProcDir, Tree, link
 from kernel.fs.proc.inode import HIDEPID_INVISIBLE, HIDEPID_OFF, ProcFs, ProcOptions, parse_options
@@ -48,7 +49,7 @@ SELVES = (link(b"self", _self), link(b"thread-self", _thread_self))
 
 def _tree() -> Tree:
     tree = Tree()
-    tree.add(SELVES, tree.add(SYSCTLS, tree.add(FILES, FIRST_INO)))
+    tree.add(SELVES, tree.add(SYSCTLS, tree.add(sysvipc.FILES, tree.add(FILES, FIRST_INO))))
     return tree
 
 

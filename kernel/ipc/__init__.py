@@ -1,0 +1,1 @@
+"""System V interprocess communication (svipc(7))."""
