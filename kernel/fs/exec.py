@@ -37,7 +37,10 @@ def open_exec(t: Thread, dirfd: int, path: bytes, flags: int = 0) -> tuple[File,
 
 
 def _open(t: Thread, dirfd: int, path: bytes, flags: int) -> File:
-    where = lookup(t, dirfd, path, not flags & AT_SYMLINK_NOFOLLOW, bool(flags & AT_EMPTY_PATH))
+    itself = bool(flags & AT_EMPTY_PATH)
+    if itself and not path and dirfd != AT_FDCWD and t.files.get(dirfd, True).where() is None:
+        raise Errno.EACCES  # sockets, pipes and the like are in file systems nothing is executed from
+    where = lookup(t, dirfd, path, not flags & AT_SYMLINK_NOFOLLOW, itself)
     inode = where.dentry.inode
     if inode.is_symlink:
         raise Errno.ELOOP

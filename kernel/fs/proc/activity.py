@@ -26,11 +26,11 @@ def wchan(t: Thread, target: Target) -> bytes:
 
 
 def syscall_line(t: Thread, target: Target) -> bytes:
-    """/proc/PID/syscall: number, arguments, stack pointer and program counter of a sleeping task."""
+    """/proc/PID/syscall: number, arguments, stack pointer and program counter of a sleeping task, or of the reader."""
     who = task_of(target)
     if who.exiting:
         return b"-1 0x0 0x0\n"
-    if who.block is None:
+    if who.block is None and who is not t:
         return b"running\n"
     sp, pc = who.cpu.rsp, who.cpu.rip
     if who.syscall_nr < 0:
