@@ -29,7 +29,7 @@ _TYPES = {
     "cap_sets": "struct __user_cap_data_struct *", "cpuset": "cpu_set_t *", "futex_waiters": "struct futex_waitv *",
     "sockaddr": "struct sockaddr *", "message": "struct msghdr *", "messages_sent": "struct mmsghdr *",
     "messages_received": "struct mmsghdr *", "clone_args": "struct clone_args *", "fcntl_arg": "unsigned long",
-    "ioctl_arg": "unsigned long", "prctl_arg": "unsigned long",
+    "ioctl_arg": "unsigned long", "prctl_arg": "unsigned long", "ipc_key": "key_t", "ipc_flags": "int",
     "seccomp_flags": "unsigned int", "seccomp_args": "void *",
 }  # fmt: skip
 """``Arg.show`` -> the C type of the argument."""
