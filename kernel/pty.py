@@ -10,7 +10,7 @@ the master read EIO, once it has read what was written before, until somebody op
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from kernel.fs.file import POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM
 from kernel.fs.inode import makedev
@@ -143,6 +143,8 @@ class PtySlave(Tty):
     """The terminal of a pty."""
 
     __slots__ = ("line",)
+
+    has_master: ClassVar[bool] = True
 
     def __init__(self, line: Pty) -> None:
         super().__init__(b"/dev/pts/%d" % line.index, makedev(UNIX98_SLAVE_MAJOR, line.index), line, _SETTINGS)

@@ -10,7 +10,7 @@ up and the session has no terminal any more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
@@ -42,6 +42,9 @@ class Tty:
         "name", "rdev", "ldisc", "driver", "session", "foreground", "winsize", "read_wait", "write_wait", "hung_up",
         "exclusive", "opens", "on_last_close",
     )  # fmt: skip
+
+    has_master: ClassVar[bool] = False
+    """Whether its other end is a program: it is the slave of a pseudo terminal."""
 
     def __init__(self, name: bytes, rdev: int, driver: TtyDriver, termios: Termios | None = None) -> None:
         self.name = name

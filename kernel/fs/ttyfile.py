@@ -93,6 +93,8 @@ class TtyFile(File):
         while True:
             ldisc = tty.ldisc
             if tty.hung_up:
+                if started and not data and tty.has_master:
+                    raise Errno.EIO  # it slept while its master was closed (TTY_OTHER_CLOSED)
                 return data
             try:
                 tty.check_change(t, SIGTTIN)

@@ -119,6 +119,26 @@ class PortTable:
             if not holders:
                 del self.holders[port]
 
+    def listener(self, to: Endpoint, source_port: int) -> PortHolder | None:
+        """Return who accepts connections at ``to``: the exact address comes first, then any (__inet_lookup_listener).
+
+        Those that share the port by SO_REUSEPORT take turns by the port of who connects.
+        """
+        best: list[PortHolder] = []
+        best_score = 0
+        address = to.address
+        for holder in self.at(to.port):
+            mine = holder.local.address
+            if not holder.listening or not covers(mine, holder.v6only, address):
+                continue
+            score = 1 + 4 * (mine == address) + 2 * (len(mine) == len(address))
+            if score > best_score or not holder.reuse_port:
+                best = []
+            if score >= best_score:
+                best_score = score
+                best.append(holder)
+        return best[source_port // 2 % len(best)] if best else None
+
     def pick(self, holder: PortHolder, connecting: bool) -> int:
         """Return a port nobody else uses.  0 if there is none."""
         start = self._next_connect if connecting else self._next_bind

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from kernel.errno import Errno
@@ -64,6 +63,24 @@ from kernel.net.tcp_options import (
     set_maxseg,
     tcp_info,
 )
+from kernel.net.tcp_states import (
+    CONNECTED_SEND_BUFFER,
+    FIRST_RECEIVE_BUFFER,
+    FIRST_SEND_BUFFER,
+    LINEAR_TIMEOUTS,
+    NEEDS_RESET,
+    ON_ACK_OF_FIN,
+    ON_CLOSE,
+    ON_FIN,
+    RESET_ERROR,
+    SECOND,
+    SENDING,
+    SOMAXCONN,
+    TIME_WAIT_NS,
+    Phase,
+    State,
+    TimeWait,
+)
 from kernel.signal import SIGPIPE
 from kernel.signal_send import send_sig_self
 from kernel.waitqueue import Block, Blocking, Wakeup
@@ -72,84 +89,11 @@ if TYPE_CHECKING:
     from kernel.task import Thread
     from kernel.timers import Timer
 
-SECOND: Final = 1_000_000_000
-TIME_WAIT_NS: Final = 60 * SECOND
-"""TCP_TIMEWAIT_LEN, and the time an orphan waits for its peer's FIN (net.ipv4.tcp_fin_timeout)."""
-LINEAR_TIMEOUTS: Final = 4
-"""net.ipv4.tcp_syn_linear_timeouts: so many SYNs are repeated each second, before the time doubles."""
-SOMAXCONN: Final = 4096
-FIRST_SEND_BUFFER, FIRST_RECEIVE_BUFFER = 16384, 131072
-"""net.ipv4.tcp_wmem and tcp_rmem, in bytes."""
-CONNECTED_SEND_BUFFER = 2626560
-"""SO_SNDBUF once the size of a segment is known (tcp_sndbuf_expand), in bytes."""
 SHUTDOWN_MASK: Final = RCV_SHUTDOWN | SEND_SHUTDOWN
 SIOCATMARK, SIOCOUTQ, SIOCOUTQNSD = 0x8905, 0x5411, 0x894B
 
 _READABLE = POLLIN | POLLRDNORM
 _WRITABLE = POLLOUT | POLLWRNORM
-
-
-class State(IntEnum):
-    """The states of RFC 9293 with Linux' numbers (net/tcp_states.h)."""
-
-    ESTABLISHED = 1
-    SYN_SENT = 2
-    SYN_RECV = 3
-    FIN_WAIT1 = 4
-    FIN_WAIT2 = 5
-    TIME_WAIT = 6
-    CLOSE = 7
-    CLOSE_WAIT = 8
-    LAST_ACK = 9
-    LISTEN = 10
-    CLOSING = 11
-
-
-class Phase(Enum):
-    """How far connect(2) has come (``socket->state``)."""
-
-    UNCONNECTED = 1
-    CONNECTING = 2
-    CONNECTED = 3
-
-
-_ON_FIN = {State.ESTABLISHED: State.CLOSE_WAIT, State.FIN_WAIT1: State.CLOSING, State.FIN_WAIT2: State.TIME_WAIT}
-_ON_ACK_OF_FIN = {State.FIN_WAIT1: State.FIN_WAIT2, State.CLOSING: State.TIME_WAIT, State.LAST_ACK: State.CLOSE}
-_ON_CLOSE = {State.ESTABLISHED: State.FIN_WAIT1, State.CLOSE_WAIT: State.LAST_ACK}
-_SENDING = frozenset((State.ESTABLISHED, State.CLOSE_WAIT))
-_RESET_ERROR = {State.SYN_SENT: Errno.ECONNREFUSED, State.CLOSE_WAIT: Errno.EPIPE}
-_NEEDS_RESET = frozenset((State.ESTABLISHED, State.CLOSE_WAIT, State.FIN_WAIT1, State.FIN_WAIT2))
-
-
-class TimeWait:
-    """What is left of a connection for a minute: it holds the port (inet_timewait_sock)."""
-
-    __slots__ = ("local", "remote", "family", "uid", "v6only", "reuse", "reuse_port", "listening", "deadline", "_clock")
-
-    state = State.TIME_WAIT
-
-    def __init__(self, sock: TcpSocket) -> None:
-        self.local = sock.local
-        self.remote = sock.remote
-        self.family = sock.family
-        self.uid = sock.uid
-        self.v6only = sock.v6only
-        self.reuse = sock.reuse
-        self.reuse_port = sock.reuse_port
-        self.listening = False
-        clock = sock.kernel.clock
-        self.deadline = clock.monotonic() + TIME_WAIT_NS
-        self._clock = clock
-
-    @property
-    def remaining(self) -> int:
-        """ns of the minute that are left."""
-        return self.deadline - self._clock.monotonic()
-
-    @property
-    def expired(self) -> bool:
-        """Whether the minute is over."""
-        return self._clock.monotonic() >= self.deadline
 
 
 class TcpSocket(InetSocket):
@@ -246,22 +190,6 @@ class TcpSocket(InetSocket):
             child._reset()
         self._give_up_port()
 
-    def _listener(self) -> TcpSocket | None:
-        """Find who accepts connections at ``remote``: the exact address first, then any (__inet_lookup_listener)."""
-        best: list[TcpSocket] = []
-        best_score = 0
-        address = self.remote.address
-        for holder in self.ports.at(self.remote.port):
-            if not isinstance(holder, TcpSocket) or holder.state is not State.LISTEN or not holder.hears(address):
-                continue
-            score = 1 + 4 * (holder.local.address == address) + 2 * ((len(address) == 4) == (len(holder.local.address) == 4))
-            if score > best_score or not holder.reuse_port:
-                best = []
-            if score >= best_score:
-                best_score = score
-                best.append(holder)
-        return best[self.local.port // 2 % len(best)] if best else None
-
     def _rcv_syn(self, client: TcpSocket) -> None:
         """A connection arrives: dropped if the queue is full, else there at once, as its other end (tcp_conn_request)."""
         if len(self.backlogged) > self.backlog:
@@ -340,8 +268,8 @@ class TcpSocket(InetSocket):
     def _send_syn(self) -> None:
         """Send a SYN; what is dropped is sent again (tcp_retransmit_timer)."""
         self._retry = None
-        listener = self._listener()
-        if listener is not None:
+        listener = self.ports.listener(self.remote, self.local.port)
+        if isinstance(listener, TcpSocket):
             listener._rcv_syn(self)
         elif self.local == self.remote:
             self._establish(self)  # a SYN that meets its sender opens the connection from both ends
@@ -393,7 +321,7 @@ class TcpSocket(InetSocket):
         state = self.state
         if state is State.LISTEN:
             self._stop_listening()
-        elif state in _NEEDS_RESET:
+        elif state in NEEDS_RESET:
             self._reset()
             self.error = Errno.ECONNRESET
         elif state is State.SYN_SENT:
@@ -448,11 +376,11 @@ class TcpSocket(InetSocket):
         """tcp_reset: the error depends on the state."""
         if self.state is State.CLOSE:
             return
-        self.error = _RESET_ERROR.get(self.state, Errno.ECONNRESET)
+        self.error = RESET_ERROR.get(self.state, Errno.ECONNRESET)
         self._finish()
 
     def _send_fin(self) -> None:
-        following = _ON_CLOSE.get(self.state)
+        following = ON_CLOSE.get(self.state)
         if following is not None:
             self.state = following
             self.fin_queued = True
@@ -462,7 +390,7 @@ class TcpSocket(InetSocket):
         """tcp_fin: nothing more will come."""
         self.shut |= RCV_SHUTDOWN
         self.done = True
-        self.state = _ON_FIN.get(self.state, self.state)
+        self.state = ON_FIN.get(self.state, self.state)
         if self.state is State.TIME_WAIT:
             self._time_wait()
         self.wait.wake_all()
@@ -507,7 +435,7 @@ class TcpSocket(InetSocket):
     # -- data -----------------------------------------------------------------------------------------------------
     def send(self, t: Thread, data: bytes, flags: int, address: bytes | None, ancillary: Ancillary) -> int:
         """tcp_sendmsg; an address is ignored."""
-        if self.state not in _SENDING or self.error is not None or self.shut & SEND_SHUTDOWN:
+        if self.state not in SENDING or self.error is not None or self.shut & SEND_SHUTDOWN:
             if self.state is State.SYN_SENT and self.error is None:
                 raise Errno.EAGAIN
             self.take_error_or_pipe(t, flags)
@@ -552,7 +480,7 @@ class TcpSocket(InetSocket):
         if self.fin_queued and not outgoing:
             self.fin_queued = False
             peer._rcv_fin()
-            self.state = _ON_ACK_OF_FIN.get(self.state, self.state)
+            self.state = ON_ACK_OF_FIN.get(self.state, self.state)
             if self.state is State.TIME_WAIT:
                 self._time_wait()
             elif self.state is State.CLOSE:

@@ -16,7 +16,8 @@ from kernel.fs.proc.target import TableDir, Target, task_of
 from kernel.net.ports import Endpoint, PortHolder, PortTable
 from kernel.net.rtnetlink import local_routes
 from kernel.net.socket import AF_INET, AF_INET6
-from kernel.net.tcp import State, TcpSocket, TimeWait
+from kernel.net.tcp import TcpSocket
+from kernel.net.tcp_states import State, TimeWait
 from kernel.net.udp import UdpSocket
 from kernel.net.unix import UnixSocket
 from kernel.user_ns import uid_for

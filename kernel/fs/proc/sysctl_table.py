@@ -19,7 +19,7 @@ from kernel.fs.vfs import uuid4
 from kernel.net.inet import FIRST_UNPRIVILEGED
 from kernel.net.ports import FIRST_EPHEMERAL, LAST_EPHEMERAL
 from kernel.net.socket import DEFAULT_BUFFER, MAX_BUFFER
-from kernel.net.tcp import FIRST_RECEIVE_BUFFER, FIRST_SEND_BUFFER, SOMAXCONN
+from kernel.net.tcp_states import FIRST_RECEIVE_BUFFER, FIRST_SEND_BUFFER, SOMAXCONN
 from kernel.net.unix import MAX_DGRAM_QLEN
 from kernel.pid import PID_MAX_LIMIT, ns_of
 from kernel.rlimit import NR_OPEN
