@@ -169,7 +169,7 @@ def _request(t: Thread, file: File, argument: int, ofd: bool) -> RecordLock:
     first, last = _range(t, file, whence, start, length)
     if kind not in (F_RDLCK, F_WRLCK, F_UNLCK):
         raise Errno.EINVAL
-    return RecordLock(first, last, kind, file if ofd else t.files, None if ofd else t.process)
+    return RecordLock(first, last, kind, file if ofd else t.files, None if ofd else t.process, file)
 
 
 def _get_lock(t: Thread, file: File, argument: int, ofd: bool) -> int:

@@ -32,19 +32,20 @@ OFFSET_MAX = (1 << 63) - 1
 
 
 class RecordLock:
-    """A lock on bytes start..end (inclusive).  ``owner`` is an FdTable or a File; ``process`` who made it, None for OFD.
-    ``flock``: it is one of flock(2)."""
+    """A lock on bytes start..end (inclusive).  ``owner`` is an FdTable or a File; ``process`` who made it, None for OFD;
+    ``file``: through what.  ``flock``: it is one of flock(2)."""
 
-    __slots__ = ("start", "end", "kind", "owner", "process", "flock")
+    __slots__ = ("start", "end", "kind", "owner", "process", "file", "flock")
 
     def __init__(
-        self, start: int, end: int, kind: int, owner: object, process: Process | None, flock: bool = False
+        self, start: int, end: int, kind: int, owner: object, process: Process | None, file: File, flock: bool = False
     ) -> None:
         self.start = start
         self.end = end
         self.kind = kind
         self.owner = owner
         self.process = process
+        self.file = file
         self.flock = flock
 
     def conflicts(self, other: RecordLock) -> bool:
@@ -58,7 +59,7 @@ class RecordLock:
 
     def part(self, start: int, end: int) -> RecordLock:
         """Return the same lock on another range."""
-        return RecordLock(start, end, self.kind, self.owner, self.process)
+        return RecordLock(start, end, self.kind, self.owner, self.process, self.file)
 
 
 class LockGraph:
@@ -219,7 +220,7 @@ class FileLocks:
 
 def flock_of(process: Process, file: File, kind: int) -> RecordLock:
     """Return a flock: a lock on everything that belongs to an open file."""
-    return RecordLock(0, OFFSET_MAX, kind, file, process, True)
+    return RecordLock(0, OFFSET_MAX, kind, file, process, file, True)
 
 
 def holder(lock: RecordLock) -> str:

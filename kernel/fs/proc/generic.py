@@ -98,6 +98,17 @@ class ProcInode(Inode):
         raise Errno.EPERM
 
 
+def test_perm(inode: Inode, t: Thread, mask: int) -> None:
+    """The access check of /proc/sys: the mode and nothing else.  Root is who has user id 0, and no capability helps.  EACCES."""
+    mode = inode.mode
+    if t.cred.euid == 0:
+        mode >>= 6
+    elif t.cred.in_egroup(0):
+        mode >>= 3
+    if mask & ~mode & 7:
+        raise Errno.EACCES
+
+
 class ProcFile(ProcInode):
     """A file: the text ``entry`` makes of ``target``."""
 
@@ -242,6 +253,13 @@ class ProcDir(ProcInode):
         self.tree = tree
         self.known: dict[bytes, Dentry] = {}
         self.nlink = 2 + sum(isinstance(what, Tree) for _, what in tree.entries.values()) if tree.counted else 1
+
+    def permission(self, t: Thread, mask: int) -> None:
+        """That of its kind."""
+        if self.tree.counted:
+            super().permission(t, mask)
+        else:
+            test_perm(self, t, mask)
 
     def open(self, t: Thread, where: Path, flags: int) -> File:
         """Open it."""

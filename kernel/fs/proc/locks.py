@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from kernel.task import Thread
 
 
-def _line(number: int, lock: RecordLock, status: Stat, ns: PidNamespace, waits: bool) -> bytes:
-    """Return one line (lock_get_status); a waiter stands behind an arrow."""
+def _line(number: int, lock: RecordLock, status: Stat, ns: PidNamespace, level: int = 0) -> bytes:
+    """Return one line (lock_get_status); a waiter stands behind an arrow, one that waits for a waiter further in."""
     flavour = b"FLOCK " if lock.flock else b"OFDLCK" if lock.process is None else b"POSIX "
     pid = -1 if lock.process is None else lock.process.tgid_pid.nr_in(ns)
     end = b"EOF" if lock.end == OFFSET_MAX else b"%d" % lock.end
+    arrow = b" " * (level - 1) + b"-> " if level else b""
     return b"%d: %s%s ADVISORY  %s %d %02x:%02x:%d %d %s\n" % (
-        number, b"-> " if waits else b"", flavour, b"WRITE" if lock.kind == F_WRLCK else b"READ", pid, major(status.dev),
+        number, arrow, flavour, b"WRITE" if lock.kind == F_WRLCK else b"READ", pid, major(status.dev),
         minor(status.dev), status.ino, lock.start, end,
     )  # fmt: skip
 
@@ -52,12 +53,21 @@ def locks(t: Thread, fs: Any) -> bytes:
             if lock.process is not None and not lock.process.tgid_pid.nr_in(ns):
                 continue
             number += 1
-            lines.append(_line(number, lock, status, ns, False))
+            lines.append(_line(number, lock, status, ns))
             blocked = [other for other in waiting if other.flock == lock.flock and other.conflicts(lock)]
-            for other in blocked:
-                waiting.remove(other)
-                lines.append(_line(number, other, status, ns, True))
+            waiting = [other for other in waiting if other not in blocked]
+            lines += [_line(number, other, status, ns, level) for level, other in _queue(blocked, 1)]
     return b"".join(lines)
+
+
+def _queue(waiting: list[RecordLock], level: int) -> Iterator[tuple[int, RecordLock]]:
+    """Yield (depth, waiter): who would have to wait for an earlier waiter, too, stands behind it (__locks_insert_block)."""
+    while waiting:
+        first, *others = waiting
+        yield level, first
+        behind = [other for other in others if other.conflicts(first)]
+        yield from _queue(behind, level + 1)
+        waiting = [other for other in others if other not in behind]
 
 
 def lock_lines(t: Thread, task: Thread, file: File, ns: PidNamespace) -> bytes:
@@ -66,6 +76,6 @@ def lock_lines(t: Thread, task: Thread, file: File, ns: PidNamespace) -> bytes:
     held = t.kernel.vfs.locks.nameless.get(file) if inode is None else inode.locks
     if held is None:
         return b""
-    mine = [lock for lock in (*held.flocks.values(), *held.records) if lock.owner is file or lock.owner is task.files]
+    mine = [lock for lock in (*held.flocks.values(), *held.records) if lock.file is file and lock.owner in (file, task.files)]
     status = file.stat(t)
-    return b"".join(b"lock:\t" + _line(number, lock, status, ns, False) for number, lock in enumerate(mine, 1))
+    return b"".join(b"lock:\t" + _line(number, lock, status, ns) for number, lock in enumerate(mine, 1))

@@ -80,9 +80,7 @@ def _tcp(t: Thread, target: Target, family: int) -> bytes:
     shown = [each for each in found if each.state is State.LISTEN]
     shown += [each for each in found if each.state not in (State.LISTEN, State.CLOSE, State.TIME_WAIT)]
     shown += [each for each in found if each.state is State.TIME_WAIT]
-    lines = [_HEAD4 if family == AF_INET else _HEAD6] + [
-        _tcp_line(t, index, each, family) for index, each in enumerate(shown)
-    ]
+    lines = [_HEAD4 if family == AF_INET else _HEAD6] + [_tcp_line(t, index, each, family) for index, each in enumerate(shown)]
     width = 149 if family == AF_INET else 0
     return b"".join(line.ljust(width) + b"\n" for line in lines)
 

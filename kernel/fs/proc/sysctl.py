@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel.errno import Errno
 from kernel.fs.inode import S_IFREG
-from kernel.fs.proc.generic import Entry, ProcFile, TextFile
+from kernel.fs.proc.generic import Entry, ProcFile, TextFile, test_perm
 
 if TYPE_CHECKING:
     from kernel.fs.file import File
@@ -48,14 +48,8 @@ class SysctlFile(ProcFile):
     __slots__ = ()
 
     def permission(self, t: Thread, mask: int) -> None:
-        """The mode and nothing else: root is who has user id 0, and no capability helps."""
-        mode = self.mode
-        if t.cred.euid == 0:
-            mode >>= 6
-        elif t.cred.in_egroup(0):
-            mode >>= 3
-        if mask & ~mode & 7:
-            raise Errno.EACCES
+        """See ``test_perm``."""
+        test_perm(self, t, mask)
 
     def set_owner(self, t: Thread, uid: int, gid: int) -> None:
         """EPERM (proc_sys_setattr)."""

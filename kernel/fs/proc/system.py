@@ -103,9 +103,12 @@ def version(t: Thread, _: object) -> bytes:
     return b"%s version %s (tgid@tgid) (Python) %s\n" % (utsname.SYSNAME, utsname.RELEASE, utsname.VERSION)
 
 
+_FILESYSTEMS = (b"sysfs", b"tmpfs", b"proc", b"devtmpfs", b"ramfs", b"devpts", b"overlay")
+
+
 def filesystems(t: Thread, _: object) -> bytes:
     """What mount(2) knows; none of it needs a device."""
-    return b"".join(b"nodev\t%s\n" % name for name in (b"sysfs", b"tmpfs", b"proc", b"devtmpfs", b"overlay", b"ramfs"))
+    return b"".join(b"nodev\t%s\n" % name for name in _FILESYSTEMS)
 
 
 def command_line(t: Thread, _: object) -> bytes:
