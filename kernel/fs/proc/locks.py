@@ -15,10 +15,20 @@ if TYPE_CHECKING:
     from kernel.task import Thread
 
 
+def _holder(lock: RecordLock, ns: PidNamespace) -> int:
+    """Return the number of the process that made a lock: -1 for OFD locks, 0 if it is not visible.  One that is gone keeps its
+    number in the initial namespace and has none in others (locks_translate_pid)."""
+    if lock.process is None:
+        return -1
+    pid = lock.process.tgid_pid
+    number = pid.nr_in(ns)
+    return number if not ns.level or ns.find(number) is pid else 0
+
+
 def _line(number: int, lock: RecordLock, status: Stat, ns: PidNamespace, level: int = 0) -> bytes:
     """Return one line (lock_get_status); a waiter stands behind an arrow, one that waits for a waiter further in."""
     flavour = b"FLOCK " if lock.flock else b"OFDLCK" if lock.process is None else b"POSIX "
-    pid = -1 if lock.process is None else lock.process.tgid_pid.nr_in(ns)
+    pid = _holder(lock, ns)
     end = b"EOF" if lock.end == OFFSET_MAX else b"%d" % lock.end
     arrow = b" " * (level - 1) + b"-> " if level else b""
     return b"%d: %s%s ADVISORY  %s %d %02x:%02x:%d %d %s\n" % (
@@ -50,7 +60,7 @@ def locks(t: Thread, fs: Any) -> bytes:
         status = file.stat(t)
         waiting = list(held.waiting)
         for lock in (*held.flocks.values(), *held.records):
-            if lock.process is not None and not lock.process.tgid_pid.nr_in(ns):
+            if not _holder(lock, ns):
                 continue
             number += 1
             lines.append(_line(number, lock, status, ns))
