@@ -1,0 +1,30 @@
+"""Make sockets in all states, and list them with ss, netstat and from /proc/net."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+server = socket.create_server(("127.0.0.1", 8080))
+six = socket.create_server(("::", 8081), family=socket.AF_INET6, dualstack_ipv6=True)
+client = socket.create_connection(("127.0.0.1", 8080))
+accepted, _ = server.accept()
+client.send(b"unread")
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.bind(("0.0.0.0", 53))
+gone = socket.create_connection(("::1", 8081))
+other, _ = six.accept()
+other.close()
+gone.recv(1)
+gone.close()
+half = socket.create_connection(("127.0.0.1", 8080))
+end, _ = server.accept()
+half.shutdown(socket.SHUT_WR)
+end.recv(1)
+names = socket.socket(socket.AF_UNIX)
+names.bind("\0abstract")
+names.listen()
+sys.stdout.flush()
+listing = "ss -tuan 2>/dev/null | awk '{ print $1, $2, $3, $5, $6 }' | sort; cat /proc/net/if_inet6; grep -c . /proc/net/unix"
+subprocess.run(["sh", "-c", listing])
