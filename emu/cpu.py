@@ -130,7 +130,7 @@ class RegisterFile:
     CR3 it was saved with.
     """
 
-    __slots__ = ("context", "cpu", "cr3", "unit")
+    __slots__ = ("context", "cpu", "cr3", "tsc", "unit")
 
     rax = _Register(abi.REG_RAX)
     rcx = _Register(abi.REG_RCX)
@@ -151,6 +151,7 @@ class RegisterFile:
         self.cpu = cpu
         self.context = context
         self.cr3 = cr3
+        self.tsc = True
         self.unit: Unit | None = None
 
     @property
@@ -200,7 +201,9 @@ class RegisterFile:
     def copy(self) -> RegisterFile:
         if self.unit is not None:
             self.unit.save()
-        return type(self)(self.cpu, bytearray(self.context), self.cr3)
+        copy = type(self)(self.cpu, bytearray(self.context), self.cr3)
+        copy.tsc = self.tsc
+        return copy
 
     def reset(self, rip: int, rsp: int) -> None:
         if self.unit is not None:
@@ -442,12 +445,16 @@ class Processor:
             length = 2
         elif code == _RDTSCP:
             length = 3
-            core.set(abi.REG_RCX, 0)  # TSC_AUX: the number of the processor
         else:
+            return False
+        if self.loaded is not None and not self.loaded.tsc:
+            self.vector, self.error_code = 13, 0
             return False
         stamp = self._clock.tsc(self.blocks)
         core.set(abi.REG_RAX, stamp & 0xFFFF_FFFF)
         core.set(abi.REG_RDX, stamp >> 32 & 0xFFFF_FFFF)
+        if length == 3:
+            core.set(abi.REG_RCX, 0)  # TSC_AUX: the number of the processor
         core.set(abi.REG_RIP, rip + length)
         return True
 

@@ -115,7 +115,8 @@ class OutOfFrames(Exception):
 class CpuState(Protocol):
     """The register file of one thread; may be read and written whether or not it is loaded in the processor.
 
-    All values are unsigned 64-bit.  ``fs_base``/``gs_base`` are the segment bases (arch_prctl).
+    All values are unsigned 64-bit.  ``fs_base``/``gs_base`` are the segment bases (arch_prctl).  ``tsc``: RDTSC may be executed
+    (PR_SET_TSC); otherwise it raises #GP.
     """
 
     rax: int
@@ -124,6 +125,7 @@ class CpuState(Protocol):
     fs_base: int
     gs_base: int
     eflags: int
+    tsc: bool
 
     def regs(self) -> Regs:
         """Return all general registers; ``orig_rax`` is 2**64-1 (the kernel fills in what it knows)."""

@@ -294,6 +294,7 @@ def set_mode_strict(t: Thread) -> None:
     """Leave only read, write, exit and rt_sigreturn.  EINVAL if the thread has filters."""
     if mode(t) not in (MODE_DISABLED, MODE_STRICT):
         raise Errno.EINVAL
+    t.cpu.tsc = False  # a clock that fine would tell what others do (disable_TSC)
     _assign(t, Seccomp(MODE_STRICT, None))
 
 

@@ -11,7 +11,7 @@ with death once the notification was received.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -119,6 +119,29 @@ class Notifier:
         return new
 
 
+# -- who could end a wait, for the report of a deadlock ---------------------------------------------------------------
+def _names(threads: Iterable[Thread]) -> str:
+    return " or ".join(f"{t.comm.decode(errors='replace')}[{t.tid}]" for t in threads) or "nobody"
+
+
+def _listeners(t: Thread, filter: SeccompFilter) -> str:
+    holders = [
+        process.rep
+        for process in t.kernel.all_processes()
+        if process.live and any(isinstance(file, Listener) and file.filter is filter for file in process.rep.files.slots)
+    ]
+    return f"an answer to its seccomp notification by {_names(holders)}"
+
+
+def _confined(t: Thread, filter: SeccompFilter) -> str:
+    threads = [
+        other
+        for other in t.kernel.all_threads()
+        if other is not t and not other.exiting and other.seccomp is not None and filter.is_ancestor_of(other.seccomp.filter)
+    ]
+    return f"a call of {_names(threads)}"
+
+
 # -- the confined side ------------------------------------------------------------------------------------------------
 def user_notification(t: Thread, match: SeccompFilter, data: bytes) -> Blocking[bool]:
     """Let the listener of filter ``match`` decide about a call; return True if it is to be made, else RAX is its result
@@ -153,7 +176,7 @@ def _look(t: Thread, match: SeccompFilter, notification: Notification) -> Blocki
     """Wait until there is something to do and do it; False if a signal ended the wait."""
     killable = _killable(match, notification)
     state = KILLABLE if killable else INTERRUPTIBLE
-    block = Block("seccomp_do_user_notification", notification.ready, state=state, who=lambda: "its seccomp listener")
+    block = Block("seccomp_do_user_notification", notification.ready, state=state, who=lambda: _listeners(t, match))
     while not notification.completions:
         if (yield block) is Wakeup.SIGNAL:
             # Received meanwhile: from now on only death counts.
@@ -236,7 +259,7 @@ class Listener(AnonFile):
         assert mm is not None
         if any(mm.read(address, NOTIF_SIZE)):
             raise Errno.EINVAL
-        block = Block("recv_wait_event", confined.wait, who=lambda: "a call of a confined thread")
+        block = Block("recv_wait_event", confined.wait, who=lambda: _confined(t, confined))
         while not notifier.requests and confined.users:
             if (yield block) is Wakeup.SIGNAL and not notifier.requests:
                 raise Errno.ERESTARTSYS
@@ -310,7 +333,7 @@ class Listener(AnonFile):
         return self._wait_for_addfd(notification, addfd)
 
     def _wait_for_addfd(self, notification: Notification, addfd: _AddFd) -> Blocking[int]:
-        block = Block("seccomp_notify_addfd", addfd.done, who=lambda: "the confined thread")
+        block = Block("seccomp_notify_addfd", addfd.done, who=lambda: _names([notification.t]))
         try:
             while addfd.result is None:
                 if (yield block) is Wakeup.SIGNAL and addfd.result is None:

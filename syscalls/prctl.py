@@ -23,6 +23,7 @@ PR_GET_AUXV = 0x41555856
 PR_SET_PTRACER = 0x59616D61
 
 _TSC_ENABLE = 1
+_TSC_SIGSEGV = 2
 _ANON_NAME_MAX = 80
 
 Option = Callable[[Thread, int, int, int, int], int]
@@ -112,13 +113,14 @@ def _capbset_drop(t: Thread, a: int, b: int, c: int, d: int) -> int:
 
 
 def _get_tsc(t: Thread, a: int, b: int, c: int, d: int) -> int:
-    _memory(t).write_u32(a, _TSC_ENABLE)
+    _memory(t).write_u32(a, _TSC_ENABLE if t.cpu.tsc else _TSC_SIGSEGV)
     return 0
 
 
 def _set_tsc(t: Thread, a: int, b: int, c: int, d: int) -> int:
-    if a != _TSC_ENABLE:
+    if a not in (_TSC_ENABLE, _TSC_SIGSEGV):
         raise Errno.EINVAL
+    t.cpu.tsc = a == _TSC_ENABLE
     return 0
 
 
