@@ -169,7 +169,6 @@ def _restart_without_handler(t: Thread) -> None:
         _repeat(t, t.syscall_nr)
     elif result == _ERESTART_RESTARTBLOCK:
         _repeat(t, NR_RESTART_SYSCALL)
-    t.syscall_nr = -1
 
 
 def _restart_for_handler(t: Thread, flags: int) -> None:
@@ -181,7 +180,6 @@ def _restart_for_handler(t: Thread, flags: int) -> None:
         _repeat(t, t.syscall_nr)
     elif result in (_ERESTARTSYS, _ERESTARTNOHAND, _ERESTART_RESTARTBLOCK):
         t.cpu.rax = _EINTR
-    t.syscall_nr = -1
 
 
 def handle_signal(t: Thread, signal: KSignal) -> None:

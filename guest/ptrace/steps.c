@@ -1,0 +1,213 @@
+/*
+ * steps -- single steps and system-call emulation: where each of them stops and what it says
+ */
+#include "guest.h"
+#include "ptrace.h"
+
+#define SYSEMU 31
+#define SYSEMU_SINGLESTEP 32
+
+extern char start[], loop[], call[], after[], end[], handler_start[];
+static pid_t pid;
+
+__attribute__((noinline)) static void body(void)
+{
+    asm volatile("start: nop\n"
+                 "movl $3, %%ecx\n"
+                 "loop: decl %%ecx\n"
+                 "nop\n"
+                 "jnz loop\n"
+                 "movl $110, %%eax\n"
+                 "call: syscall\n"
+                 "after: nop\n"
+                 "jmp 1f\n"
+                 "nop\n"
+                 "1: pushfq\n"
+                 "popq %%rax\n"
+                 "nop\n"
+                 "end: nop\n" ::: "rax", "rcx", "rdx", "r11", "memory", "cc");
+}
+
+__attribute__((noinline)) static void on_signal(int number) { asm volatile("handler_start: nop"); }
+
+static long where(void) { return ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.rip), 0) - (long)start; }
+
+/* Resume with a request and say where the tracee stopped and why. */
+static int go(long request, int number)
+{
+    int status;
+    siginfo_t info;
+    struct user_regs_struct regs;
+    MUST(ptrace(request, pid, 0, number));
+    MUST(waitpid(pid, &status, __WALL));
+    if (!WIFSTOPPED(status)) {
+        out("  %s\n", status_name(status));
+        return status;
+    }
+    MUST(ptrace(PTRACE_GETREGS, pid, 0, &regs));
+    long at = regs.rip - (long)start;
+    if (ptrace(PTRACE_GETSIGINFO, pid, 0, &info) == -1)
+        info.si_code = 0;
+    out("  %s code %d", stop_name(status), info.si_code);
+    if (at >= 0 && at <= end - start)
+        out(" at %ld, TF %d", at, (int)(regs.eflags >> 8 & 1));
+    if ((long)regs.orig_rax >= 0)
+        out(", call %ld", (long)regs.orig_rax);
+    out(", DR6 %#lx\n", ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, u_debugreg[6]), 0));
+    return status;
+}
+
+static void begin(int stop_at_start)
+{
+    pid = FORK({
+        MUST(ptrace(PTRACE_TRACEME, 0, 0, 0));
+        handle(SIGUSR1, on_signal, 0);
+        raise(SIGSTOP);
+        body();
+        raise(SIGUSR1);
+        _exit(0);
+    });
+    waitpid(pid, NULL, 0);
+    if (stop_at_start) {
+        long word = ptrace(PTRACE_PEEKTEXT, pid, start, 0);
+        MUST(ptrace(PTRACE_POKETEXT, pid, start, (word & ~0xffL) | 0xcc));
+        MUST(ptrace(PTRACE_CONT, pid, 0, 0));
+        waitpid(pid, NULL, 0);
+        MUST(ptrace(PTRACE_POKETEXT, pid, start, word));
+        MUST(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.rip), start));
+        MUST(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[6]), 0));
+    }
+}
+
+static void finish(void)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void single(void)
+{
+    out("-- single steps\n");
+    begin(1);
+    for (int i = 0; i < 22 && where() < end - start; i++)
+        go(PTRACE_SINGLESTEP, 0);
+    finish();
+}
+
+static void emulation(void)
+{
+    out("-- calls that are not made\n");
+    begin(1);
+    go(SYSEMU, 0);
+    MUST(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.rax), 12345));
+    go(PTRACE_SINGLESTEP, 0);
+    out("  rax %ld\n", ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.rax), 0));
+    finish();
+    out("-- and a step behind them\n");
+    begin(1);
+    MUST(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.rip), call));
+    MUST(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.rax), 110));
+    go(SYSEMU_SINGLESTEP, 0);
+    go(SYSEMU_SINGLESTEP, 0);
+    go(SYSEMU_SINGLESTEP, 0);
+    finish();
+    out("-- another number does not make one\n");
+    begin(1);
+    go(SYSEMU, 0);
+    MUST(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.orig_rax), SYS_getpid));
+    go(SYSEMU, 0);
+    finish();
+    out("-- SYSEMU, then SYSCALL\n");
+    begin(1);
+    go(SYSEMU, 0);
+    go(PTRACE_SYSCALL, 0);
+    go(PTRACE_SYSCALL, 0);
+    finish();
+    out("-- SYSCALL, then SYSEMU\n");
+    begin(1);
+    go(PTRACE_SYSCALL, 0);
+    go(SYSEMU, 0);
+    finish();
+    out("-- SYSCALL, then a step\n");
+    begin(1);
+    go(PTRACE_SYSCALL, 0);
+    go(PTRACE_SINGLESTEP, 0);
+    go(PTRACE_SINGLESTEP, 0);
+    finish();
+    out("-- SYSCALL to the exit, then a step\n");
+    begin(1);
+    go(PTRACE_SYSCALL, 0);
+    go(PTRACE_SYSCALL, 0);
+    go(PTRACE_SINGLESTEP, 0);
+    finish();
+}
+
+static void injected(void)
+{
+    out("-- signals given back at a step\n");
+    begin(1);
+    go(PTRACE_SINGLESTEP, SIGUSR1);
+    out("  in the handler: %d\n", ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.rip), 0) == (long)on_signal);
+    finish();
+    out("-- signals given back in syscall stops\n");
+    begin(1);
+    go(PTRACE_SYSCALL, 0);
+    go(PTRACE_SYSCALL, SIGUSR1);
+    go(PTRACE_SYSCALL, 0);
+    go(PTRACE_SYSCALL, 0);
+    finish();
+    begin(1);
+    go(PTRACE_SYSCALL, 0);
+    go(PTRACE_SYSCALL, 0);
+    go(PTRACE_CONT, SIGTERM);
+    go(PTRACE_CONT, SIGTERM);
+    out("-- stepping to the end\n");
+    begin(0);
+    int status = go(PTRACE_SINGLESTEP, 0), steps = 0;
+    while (WIFSTOPPED(status)) {
+        MUST(ptrace(PTRACE_SINGLESTEP, pid, 0, WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status)));
+        MUST(waitpid(pid, &status, __WALL));
+        steps++;
+    }
+    out("  %s, more than 20 steps: %d\n", status_name(status), steps > 20);
+    out("-- a step into SIGKILL\n");
+    begin(1);
+    kill(pid, SIGKILL);
+    out("  %s\n", ptrace(PTRACE_SINGLESTEP, pid, 0, 0) == -1 ? errno_name(errno) : "0");
+    MUST(waitpid(pid, &status, __WALL));
+    out("  %s\n", status_name(status));
+}
+
+static void forks(void)
+{
+    out("-- a child of a stepped process does not step\n");
+    pid = FORK({
+        MUST(ptrace(PTRACE_TRACEME, 0, 0, 0));
+        raise(SIGSTOP);
+        pid_t child = fork();
+        if (child == 0) {
+            body();
+            _exit(3);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        _exit(WEXITSTATUS(status));
+    });
+    int status;
+    waitpid(pid, &status, 0);
+    while (WIFSTOPPED(status)) {
+        int number = WSTOPSIG(status);
+        MUST(ptrace(PTRACE_SINGLESTEP, pid, 0, number == SIGTRAP || number == SIGSTOP ? 0 : number));
+        MUST(waitpid(pid, &status, __WALL));
+    }
+    out("  %s\n", status_name(status));
+}
+
+int main(void)
+{
+    single();
+    emulation();
+    injected();
+    forks();
+    return 0;
+}
