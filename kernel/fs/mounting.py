@@ -56,6 +56,10 @@ MNT_DETACH = 2
 MNT_EXPIRE = 4
 UMOUNT_NOFOLLOW = 8
 
+MS_NOUSER = 1 << 31
+MS_MGC_MSK = 0xFFFF0000
+MS_MGC_VAL = 0xC0ED0000
+"""A magic number of old, in the upper half of the flags."""
 _PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
 _ATIME_CHOICE = ATIME_FLAGS | MS_STRICTATIME
 
@@ -68,7 +72,11 @@ def may_mount(t: Thread) -> bool:
 # -- mount ------------------------------------------------------------------------------------------------------------
 def do_mount(t: Thread, source: bytes, target: bytes, kind: bytes | None, flags: int, options: bytes) -> None:
     """mount(2).  EPERM, ENODEV (unknown type), EBUSY, EINVAL, ENOTDIR, ELOOP and the errors of path walk (path_mount)."""
+    if flags & MS_MGC_MSK == MS_MGC_VAL:
+        flags &= ~MS_MGC_MSK
     where = lookup(t, AT_FDCWD, target)
+    if flags & MS_NOUSER:
+        raise Errno.EINVAL
     if not may_mount(t):
         raise Errno.EPERM
     kept = flags & MOUNT_FLAGS
@@ -80,14 +88,14 @@ def do_mount(t: Thread, source: bytes, target: bytes, kind: bytes | None, flags:
         kept = kept & ~ATIME_FLAGS | where.mount.flags & ATIME_FLAGS
     if flags & MS_REMOUNT:
         _remount(t, where, flags, kept, options)
-    elif flags & MS_BIND:
-        _bind(t, source, where, bool(flags & MS_REC))
-    elif flags & _PROPAGATION:
+    elif flags & _PROPAGATION and not flags & MS_BIND:
         _change_type(t, where, flags)
+    elif flags & MS_BIND:
+        _bind(t, source, Path(*cross(*where)), bool(flags & MS_REC))  # what is mounted goes on top (lock_mount)
     elif flags & MS_MOVE:
-        _move(t, source, where)
+        _move(t, source, Path(*cross(*where)))
     else:
-        _new_mount(t, source, where, kind, kept, options)
+        _new_mount(t, source, Path(*cross(*where)), kind, kept, options)
 
 
 def _own(t: Thread, mount: Mount) -> Mount:
@@ -250,7 +258,7 @@ def do_umount(t: Thread, target: bytes, flags: int) -> None:
 
     EPERM; EINVAL: no mount point, or one that covers what must not be seen; EBUSY; EAGAIN: MNT_EXPIRE, for the first time.
     """
-    where = lookup(t, AT_FDCWD, target, not flags & UMOUNT_NOFOLLOW)
+    where = Path(*cross(*lookup(t, AT_FDCWD, target, not flags & UMOUNT_NOFOLLOW)))
     if not may_mount(t):
         raise Errno.EPERM
     mount = _top(t, where)
@@ -372,10 +380,9 @@ def pivot_root(t: Thread, new_root: bytes, put_old: bytes) -> None:
     mount.attach(below)
     top.attach(old)
     # Everybody who stood at the old root stands at the new one (chroot_fs_refs).
-    inside = Path(*cross(mount, mount.root))
     for thread in t.kernel.all_threads():
         if not thread.exiting:
             if thread.fs.root == root:
-                thread.fs.root = inside
+                thread.fs.root = new
             if thread.fs.cwd == root:
-                thread.fs.cwd = inside
+                thread.fs.cwd = new
