@@ -161,6 +161,20 @@ def read_clock(t: Thread, clock: int) -> int:
     return read_cpu_clock(process, thread, which)
 
 
+def timens_offset(t: Thread, clock: int) -> int:
+    """Return what the time namespace of ``t`` adds to ``clock``, in ns (time_namespaces(7))."""
+    ns = t.nsproxy.time
+    if clock in (CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM):
+        return ns.boottime
+    return ns.monotonic if clock in _MONO else 0
+
+
+def timens_to_host(t: Thread, clock: int, when: int) -> int:
+    """Return an absolute time of ``clock`` as ``t`` sees it in the machine's own time (timens_ktime_to_host)."""
+    offset = timens_offset(t, clock)
+    return max(0, when - offset) if offset and when < KTIME_MAX else when
+
+
 def is_realtime(clock: int) -> bool:
     """Tell whether deadlines on ``clock`` move when somebody sets the time."""
     return clock in _REAL or clock in (CLOCK_TAI, CLOCK_REALTIME_ALARM)

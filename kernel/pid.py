@@ -47,7 +47,7 @@ class PidNamespace(Namespace):
         self.level: int = 0 if parent is None else parent.level + 1
         self.pids: dict[int, Pid] = {}
         self.last = 0
-        self.pid_max = PID_MAX_DEFAULT
+        self.pid_max = PID_MAX_DEFAULT if parent is None else PID_MAX_LIMIT
         self.dead = False
         self.child_reaper: Pid | None = None
         self.reboot = 0

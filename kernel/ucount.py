@@ -9,6 +9,7 @@ by nobody else, and its end is the end of the namespace.
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
@@ -38,12 +39,17 @@ class Ucounts:
 
     def charge(self, ns: UserNamespace, uid: int, kind: int) -> Charge:
         """Count one more namespace of ``kind`` made by ``uid`` in user namespace ``ns`` (inc_ucount).  ENOSPC."""
-        for at, owner in _upwards(ns, uid):
-            if self._counts.get((at, owner, kind), 0) >= self.limits(at)[kind]:
+        if self._is_full(ns, uid, kind):
+            # Python frees what refers to each other in a circle, as a dead process does, only when asked to.
+            gc.collect()
+            if self._is_full(ns, uid, kind):
                 raise Errno.ENOSPC
         for at, owner in _upwards(ns, uid):
             self._counts[at, owner, kind] = self._counts.get((at, owner, kind), 0) + 1
         return Charge(self, ns, uid, kind)
+
+    def _is_full(self, ns: UserNamespace, uid: int, kind: int) -> bool:
+        return any(self._counts.get((at, owner, kind), 0) >= self.limits(at)[kind] for at, owner in _upwards(ns, uid))
 
     def uncharge(self, ns: UserNamespace, uid: int, kind: int) -> None:
         """Take back what ``charge`` counted."""
@@ -54,9 +60,9 @@ class Ucounts:
             else:
                 del self._counts[key]
 
-    def charged(self, kind: int) -> int:
-        """Return how many namespaces of ``kind`` there are, all users together, those of the start not counted."""
-        return sum(count for (ns, _, what), count in self._counts.items() if what == kind and ns.parent is None)
+    def total(self) -> int:
+        """Return how many namespaces there are, those of the start not counted."""
+        return sum(count for (ns, _, _), count in self._counts.items() if ns.parent is None)
 
 
 class Charge:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from kernel import futex as plain
 from kernel import pi_futex
-from kernel.clocks import CLOCK_MONOTONIC, CLOCK_REALTIME
+from kernel.clocks import CLOCK_MONOTONIC, CLOCK_REALTIME, timens_to_host
 from kernel.errno import Errno
 from kernel.futex_table import FUTEX_BITSET_MATCH_ANY
 from kernel.pid import ns_of
@@ -66,7 +66,7 @@ def _timeout(t: Thread, command: int, op: int, address: int) -> Timeout:
     if command == FUTEX_WAIT:
         return Timeout.after(t.kernel, ns)
     realtime = command == FUTEX_LOCK_PI or op & FUTEX_CLOCK_REALTIME
-    return Timeout(CLOCK_REALTIME if realtime else CLOCK_MONOTONIC, ns)
+    return Timeout(CLOCK_REALTIME, ns) if realtime else Timeout(CLOCK_MONOTONIC, timens_to_host(t, CLOCK_MONOTONIC, ns))
 
 
 def _s32(value: int) -> int:
@@ -122,7 +122,7 @@ def _timeout2(t: Thread, address: int, clock: int) -> Timeout | None:
         return None
     if clock not in (CLOCK_REALTIME, CLOCK_MONOTONIC):
         raise Errno.EINVAL
-    return Timeout(clock, timespec_ns(t, address))
+    return Timeout(clock, timens_to_host(t, clock, timespec_ns(t, address)))
 
 
 def _read_waitv(t: Thread, address: int, count: int) -> list[plain.WaitEntry]:

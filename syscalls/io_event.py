@@ -11,6 +11,7 @@ from kernel.clocks import (
     CLOCK_REALTIME,
     CLOCK_REALTIME_ALARM,
     KTIME_MAX,
+    timens_to_host,
 )
 from kernel.cred import CAP_WAKE_ALARM
 from kernel.errno import Errno
@@ -95,7 +96,10 @@ def timerfd_settime(t: Thread, fd: Fd, flags: SettimeFlags, new: ItimerspecIn, o
     if min(interval_s, value_s) < 0 or not 0 <= interval_ns < NANO or not 0 <= value_ns < NANO:
         raise Errno.EINVAL
     value, interval = min(value_s * NANO + value_ns, KTIME_MAX), min(interval_s * NANO + interval_ns, KTIME_MAX)
-    before = _timerfd(t, fd).settime(value, interval, flags)
+    timer = _timerfd(t, fd)
+    if flags & TFD_TIMER_ABSTIME and value:
+        value = timens_to_host(t, timer.clock, value)
+    before = timer.settime(value, interval, flags)
     if old:
         _store(t, old, before)
     return 0

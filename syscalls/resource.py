@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Annotated
 
-from kernel.clocks import NSEC_PER_SEC, CpuTimes, process_times
+from kernel.clocks import CLOCK_BOOTTIME, NSEC_PER_SEC, CpuTimes, process_times, timens_offset
 from kernel.cpu_timers import arm_cpu_limit
 from kernel.cred import CAP_SYS_RESOURCE
 from kernel.errno import Errno
@@ -142,7 +142,7 @@ def sysinfo(t: Thread, info: Annotated[int, out_struct("sysinfo")]) -> int:
     kernel = t.kernel
     total, free = kernel.frames.total * 4096, kernel.frames.free * 4096
     loads = [load << _LOAD_SHIFT for load in kernel.load_average().loads]
-    uptime = kernel.clock.monotonic() // NSEC_PER_SEC
+    uptime = (kernel.clock.monotonic() + timens_offset(t, CLOCK_BOOTTIME)) // NSEC_PER_SEC
     image = _SYSINFO.pack(uptime, *loads, total, free, 0, 0, 0, 0, min(kernel.tasks, 0xFFFF), 0, 0, 0, 1)
     assert t.mm is not None
     t.mm.write(info, image)

@@ -26,6 +26,8 @@ from kernel.clocks import (
     is_device_clock,
     process_times,
     read_clock,
+    timens_offset,
+    timens_to_host,
 )
 from kernel.cred import CAP_SYS_TIME
 from kernel.errno import Errno
@@ -60,7 +62,7 @@ _FIXED = frozenset((CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_
 @syscall(228)
 def clock_gettime(t: Thread, clockid: ClockId, tp: TimespecOut) -> int:
     """clock_gettime(2)."""
-    write_timespec(t, tp, read_clock(t, clockid))
+    write_timespec(t, tp, read_clock(t, clockid) + timens_offset(t, clockid))
     return 0
 
 
@@ -132,7 +134,7 @@ def clock_nanosleep(
     report = None if absolute else _reporter(t, remain)
     if cpu:
         return sleep_cpu(t, clockid, ns, absolute, report)
-    timeout = Timeout(clockid, ns) if absolute else Timeout.after(t.kernel, ns)
+    timeout = Timeout(clockid, timens_to_host(t, clockid, ns)) if absolute else Timeout.after(t.kernel, ns)
     return sleep(t, timeout, absolute, report)
 
 

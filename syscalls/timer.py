@@ -18,6 +18,7 @@ from kernel.clocks import (
     CLOCK_TAI,
     is_cpu_clock,
     is_device_clock,
+    timens_to_host,
 )
 from kernel.errno import Errno
 from kernel.pid import ns_of
@@ -114,7 +115,10 @@ def timer_settime(t: Thread, timerid: Int, flag_bits: SettimeFlags, new: Itimers
         raise Errno.EINVAL
     value, interval = itimerspec_ns(t, new)
     timer = posix_timers.find(t, timerid)
-    previous = posix_timers.set_time(timer, value, interval, bool(flag_bits & TIMER_ABSTIME))
+    absolute = bool(flag_bits & TIMER_ABSTIME)
+    if absolute and value:
+        value = timens_to_host(t, timer.clock, value)
+    previous = posix_timers.set_time(timer, value, interval, absolute)
     if old:
         write_itimerspec(t, old, *previous)
     return 0

@@ -6,6 +6,7 @@ it.  The command line and ``tgid.run`` are thin around it.
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -304,11 +305,15 @@ class Machine:
         for shrink in memory.shrinkers:
             while shrink(memory.total):
                 pass
+        if kernel.ucounts.total():
+            gc.collect()
         held = self._base_frames + kernel.vfs.pool.total_used + memory.shmem.used
         counts = {
             "tasks": kernel.tasks,
             "pids": len(kernel.root_pid_ns.pids),
             "futex queues": len(kernel.futexes),
+            "namespaces": kernel.ucounts.total(),
+            "detached mounts": len(kernel.vfs.detached),
             "frames": memory.total - memory.free - held,
         }
         return {kind: count for kind, count in counts.items() if count}

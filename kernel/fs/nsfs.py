@@ -81,7 +81,9 @@ class NsInode(Inode):
         self.ns = ns
 
     def open(self, t: Thread, where: Path, flags: int) -> File:
-        """Open it."""
+        """Open it.  EPERM for writing: it is immutable."""
+        if flags & 3:
+            raise Errno.EPERM
         return NsFile(where, flags)
 
     def set_mode(self, t: Thread, mode: int) -> None:

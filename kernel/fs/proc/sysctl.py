@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.errno import Errno
 from kernel.fs.inode import S_IFREG
-from kernel.fs.proc.generic import Entry, ProcFile, TextFile, test_perm
+from kernel.fs.proc.generic import Entry, Node, ProcFile, TextFile, test_perm
+from kernel.pid import ns_of
+from kernel.user_ns import make_kgid, make_kuid
 
 if TYPE_CHECKING:
     from kernel.fs.file import File
@@ -84,9 +87,47 @@ class SysctlText(TextFile):
         return super().lseek(t, offset, 0 if whence == 2 else whence)
 
 
-def sysctl(name: bytes, mode: int, kind: Kind) -> Entry:
+class NamespaceSysctlFile(SysctlFile):
+    """A setting of a namespace: who may change it depends on who owns that."""
+
+    __slots__ = ()
+
+    def rights(self, t: Thread) -> int:
+        """Return the three permission bits ``t`` has."""
+        raise NotImplementedError
+
+    def permission(self, t: Thread, mask: int) -> None:
+        """EACCES beyond ``rights``."""
+        if mask & ~self.rights(t) & 7:
+            raise Errno.EACCES
+
+
+class UserNsSysctlFile(NamespaceSysctlFile):
+    """A setting of the reader's user namespace, for who has CAP_SYS_RESOURCE there (set_permissions of kernel/ucount.c)."""
+
+    __slots__ = ()
+
+    def rights(self, t: Thread) -> int:
+        """Return the three permission bits ``t`` has."""
+        return self.mode >> 6 if t.cred.ns_capable(t.cred.user_ns, CAP_SYS_RESOURCE) else self.mode & 0o444
+
+
+class PidNsSysctlFile(NamespaceSysctlFile):
+    """A setting of the reader's pid namespace: root is root of the user namespace that owns it (pid_table_root_permissions)."""
+
+    __slots__ = ()
+
+    def rights(self, t: Thread) -> int:
+        """Return the three permission bits ``t`` has."""
+        cred, owner = t.cred, ns_of(t).user_ns
+        if cred.ns_capable(owner, CAP_SYS_ADMIN) or cred.euid == make_kuid(owner, 0):
+            return self.mode >> 6
+        return self.mode >> 3 if cred.in_egroup(make_kgid(owner, 0)) else self.mode
+
+
+def sysctl(name: bytes, mode: int, kind: Kind, node: Node = SysctlFile) -> Entry:
     """A row of /proc/sys."""
-    return Entry(b"sys/" + name, S_IFREG | mode, kind, node=SysctlFile)
+    return Entry(b"sys/" + name, S_IFREG | mode, kind, node=node)
 
 
 class Numbers:

@@ -14,7 +14,20 @@ from kernel.coredump_sysctls import CORENAME_MAX_SIZE
 from kernel.cred import CAP_CHECKPOINT_RESTORE, CAP_LAST_CAP, CAP_SYS_ADMIN, CAP_SYS_PTRACE, NGROUPS_MAX
 from kernel.errno import Errno
 from kernel.fs.proc.generic import Entry
-from kernel.fs.proc.sysctl import LONG_MAX, UINT_MAX, ULONG_MAX, Numbers, Text, fixed, setting, shown, sysctl
+from kernel.fs.proc.sysctl import (
+    INT_MAX,
+    LONG_MAX,
+    UINT_MAX,
+    ULONG_MAX,
+    Numbers,
+    PidNsSysctlFile,
+    Text,
+    UserNsSysctlFile,
+    fixed,
+    setting,
+    shown,
+    sysctl,
+)
 from kernel.fs.vfs import uuid4
 from kernel.net.inet import FIRST_UNPRIVILEGED
 from kernel.net.ports import FIRST_EPHEMERAL, LAST_EPHEMERAL
@@ -24,6 +37,7 @@ from kernel.net.unix import MAX_DGRAM_QLEN
 from kernel.pid import PID_MAX_LIMIT, ns_of
 from kernel.rlimit import NR_OPEN
 from kernel.seccomp_filter import ACTIONS, RET_ALLOW
+from kernel.ucount import SYSCTL_NAMES
 from kernel.yama import SCOPE_NO_ATTACH
 
 if TYPE_CHECKING:
@@ -41,9 +55,24 @@ def _set_pid_max(t: Thread, value: int) -> None:
 
 def _set_ns_last_pid(t: Thread, value: int) -> None:
     """The mode lets anybody; who may is asked here (pid_ns_ctl_handler)."""
-    if not (t.cred.capable(CAP_SYS_ADMIN) or t.cred.capable(CAP_CHECKPOINT_RESTORE)):
+    ns, cred = ns_of(t), t.cred
+    if not (cred.ns_capable(ns.user_ns, CAP_SYS_ADMIN) or cred.ns_capable(ns.user_ns, CAP_CHECKPOINT_RESTORE)):
         raise Errno.EPERM
-    ns_of(t).last = value
+    if value > ns.pid_max:
+        raise Errno.EINVAL
+    ns.last = value
+
+
+def _max_namespaces(name: bytes, kind: int) -> Entry:
+    """user/max_NAME_namespaces: how many a user may make in the reader's user namespace."""
+
+    def get(t: Thread) -> int:
+        return t.kernel.ucounts.limits(t.cred.user_ns)[kind]
+
+    def put(t: Thread, value: int) -> None:
+        t.kernel.ucounts.limits(t.cred.user_ns)[kind] = value
+
+    return sysctl(b"user/max_%s_namespaces" % name, 0o644, Numbers(get, put, 0, INT_MAX), UserNsSysctlFile)
 
 
 def _set_overcommit(t: Thread, value: int) -> None:
@@ -131,7 +160,12 @@ KERNEL: tuple[Entry, ...] = (
     fixed(b"kernel/arch", utsname.MACHINE),
     sysctl(b"kernel/hostname", 0o644, Text(lambda t: t.nsproxy.uts.nodename, _set_hostname, utsname.NEW_UTS_LEN)),
     sysctl(b"kernel/domainname", 0o644, Text(lambda t: t.nsproxy.uts.domainname, _set_domainname, utsname.NEW_UTS_LEN)),
-    sysctl(b"kernel/pid_max", 0o644, Numbers(lambda t: ns_of(t).pid_max, _set_pid_max, RESERVED_PIDS + 1, PID_MAX_LIMIT)),
+    sysctl(
+        b"kernel/pid_max",
+        0o644,
+        Numbers(lambda t: ns_of(t).pid_max, _set_pid_max, RESERVED_PIDS + 1, PID_MAX_LIMIT),
+        PidNsSysctlFile,
+    ),
     sysctl(b"kernel/ns_last_pid", 0o666, Numbers(lambda t: ns_of(t).last, _set_ns_last_pid, 0, PID_MAX_LIMIT)),
     shown(b"kernel/threads-max", lambda t: t.kernel.options.max_procs),
     fixed(b"kernel/ngroups_max", NGROUPS_MAX),
@@ -262,4 +296,7 @@ NET: tuple[Entry, ...] = (
     fixed(b"net/unix/max_dgram_qlen", MAX_DGRAM_QLEN),
 )
 
-SYSCTLS: tuple[Entry, ...] = FS + KERNEL + NET + VM
+USER = tuple(_max_namespaces(name, kind) for kind, name in enumerate(SYSCTL_NAMES))
+"""/proc/sys/user (namespaces(7))."""
+
+SYSCTLS: tuple[Entry, ...] = FS + KERNEL + NET + USER + VM
