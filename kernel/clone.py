@@ -158,6 +158,7 @@ def new_thread(kernel: Kernel, pid: Pid) -> Thread:
     t.ptrace_message = 0
     t.last_siginfo = None
     t.trace_flags = 0
+    t.user_dispatch = None
     t.tls = None
     t.debug = None
     t.debug_status = 0

@@ -26,6 +26,7 @@ from kernel.signal import SI_KERNEL, SIGCHLD, SIGKILL, SIGSEGV, SigInfo
 from kernel.signal_pending import fatal_signal_pending
 from kernel.signal_send import force_signal, zap_other_threads
 from kernel.task import Thread
+from kernel.user_dispatch import PR_SYS_DISPATCH_OFF, set_user_dispatch
 from kernel.waitqueue import KILLABLE, Block, Blocking
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ def _begin_new_program(t: Thread, program: Program, cred: Cred, secure: bool, pa
     t.clear_child_tid = 0
     t.rseq = (0, 0, 0)
     t.tls = None
+    set_user_dispatch(t, PR_SYS_DISPATCH_OFF)
     hw_breakpoint.flush(t)
     exec_timers(process)
     if t.files.users > 1:

@@ -138,7 +138,8 @@ def resume_trap(t: Thread, resume: bool) -> None:
 def set_trace_flags(t: Thread, flags: int) -> None:
     """Set ``t.trace_flags`` and what follows from it: the slow path of system calls."""
     t.trace_flags = flags
-    if flags & (TRACE_SYSCALL | TRACE_EMU | TRACE_STEP) or t.kernel.watch is not None:
+    watched = t.kernel.watch is not None or t.user_dispatch is not None
+    if flags & (TRACE_SYSCALL | TRACE_EMU | TRACE_STEP) or watched:
         t.work |= WORK_TRACE
     else:
         t.work &= ~WORK_TRACE

@@ -38,6 +38,7 @@ from kernel.task import (
     Thread,
 )
 from kernel.traps import exception, force_fault
+from kernel.user_dispatch import syscall_user_dispatch
 from kernel.waitqueue import INTERRUPTIBLE, KILLABLE, UNINTERRUPTIBLE, Block, Blocking, Wakeup
 
 if TYPE_CHECKING:
@@ -332,6 +333,8 @@ def _traced_call(t: Thread, args: tuple[int, ...]) -> Blocking[None]:
     kernel = t.kernel
     number = args[0] & 0xFFFFFFFF
     t.syscall_args = args
+    if t.user_dispatch is not None and syscall_user_dispatch(t, t.user_dispatch):
+        return
     execute = True
     made = True
     if t.trace_flags & (TRACE_SYSCALL | TRACE_EMU):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kernel.timers import Timer
     from kernel.tls import Descriptor
     from kernel.tty import Tty
+    from kernel.user_dispatch import UserDispatch
 
 # Thread.state
 RUNNING = "R"
@@ -191,7 +192,7 @@ class Thread:
         "kstack", "block", "wake_reason", "timer", "wake_callback", "trap_frame",
         "real_parent", "parent", "children", "ptrace", "ptraced", "ptracer_cred", "jobctl", "stop_code",
         "parent_exec_id", "self_exec_id", "pdeath_signal", "vfork_done",
-        "clear_child_tid", "robust_list", "rseq", "syscall_nr", "syscall_args", "restart",
+        "clear_child_tid", "robust_list", "rseq", "syscall_nr", "user_dispatch", "syscall_args", "restart",
         "times", "no_new_privs", "seccomp", "calls", "sched", "start_time", "pi_blocked_on", "pi_owned", "personality",
         "mempolicy", "timer_slack", "default_timer_slack", "login", "tls", "debug", "debug_status",
         "ptrace_message", "last_siginfo", "trace_flags",
@@ -250,6 +251,8 @@ class Thread:
     """The signal or event of the ptrace stop the thread is in; None in a group stop and outside stops."""
     trace_flags: int
     """TRACE_* bits of kernel.ptrace: what the tracer asked for when it last resumed the thread."""
+    user_dispatch: UserDispatch | None
+    """Whose system calls are sent back to it (PR_SET_SYSCALL_USER_DISPATCH)."""
     parent_exec_id: int
     self_exec_id: int
     pdeath_signal: int

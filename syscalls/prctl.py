@@ -13,6 +13,7 @@ from kernel.mm.address_space import AddressSpace
 from kernel.mm.vma import VM_MAYSHARE
 from kernel.signal import SIGRTMAX
 from kernel.task import Process, Thread
+from kernel.user_dispatch import set_user_dispatch
 from kernel.yama import set_ptracer
 from syscalls.seccomp import SET_MODE_FILTER, SET_MODE_STRICT, do_seccomp
 from syscalls.table import syscall
@@ -249,9 +250,7 @@ def _set_speculation(t: Thread, a: int, b: int, c: int, d: int) -> int:
 
 
 def _set_syscall_dispatch(t: Thread, a: int, b: int, c: int, d: int) -> int:
-    """Only PR_SYS_DISPATCH_OFF, what every thread has."""
-    if a or b or c or d:
-        raise Errno.EINVAL
+    set_user_dispatch(t, a, b, c, d)
     return 0
 
 

@@ -139,6 +139,26 @@ def _proc() -> list[Selftest]:
     return [*found, Selftest("proc", "fd-003-kthread", flags=flags, own_pids=False)]
 
 
+def _neighbours() -> list[Selftest]:
+    """Return those of further directories that concern processes, namespaces, memory and descriptors."""
+    return [
+        *_all("nsfs", "owner pidns"),
+        *_all("timens", "timens timerfd timer clock_nanosleep procfs exec futex", flags=("-O2",)),
+        *_all("vDSO", "vdso_test_gettimeofday vdso_test_getcpu vdso_test_abi", more=("parse_vdso.c",)),
+        *_all("vDSO", "vdso_test_clock_getres vdso_test_correctness"),
+        Selftest("syscall_user_dispatch", "sud_test"),
+        Selftest("openat2", "openat2_test", more=("helpers.c",)),
+        Selftest("move_mount_set_group", "move_mount_set_group_test"),
+        Selftest("rlimits", "rlimits-per-userns"),
+        Selftest("ipc", "msgque"),
+        Selftest("mqueue", "mq_open_tests"),
+        Selftest("splice", "default_file_splice_read"),
+        *_all("mount", "nosymfollow-test unprivileged-remount-test"),
+        *_all("vm", "map_fixed_noreplace mremap_dontunmap mlock2-tests map_populate"),
+        Selftest("vm", "madv_populate", more=("vm_util.c",)),
+    ]
+
+
 @cache
 def selftests() -> Mapping[str, Selftest]:
     """Return all programs by id, in the order of the table."""
@@ -164,6 +184,7 @@ def selftests() -> Mapping[str, Selftest]:
         *_x86(),
         *_all("membarrier", "membarrier_test_single_thread membarrier_test_multi_thread"),
         Selftest("mincore", "mincore_selftest"),
+        *_neighbours(),
         Selftest("memfd", "memfd_test", flags=("-D_FILE_OFFSET_BITS=64",), more=("common.c",)),
         Selftest("prctl", "disable-tsc-test"),
         *_all("prctl", "disable-tsc-ctxt-sw-stress-test disable-tsc-on-off-stress-test", block_ns=100 * SLOW),

@@ -28,7 +28,7 @@ EXIT_TIMEOUT = 124
 KNOWN = Path(__file__).with_name("known.toml")
 
 _NUMBER = re.compile(r"\d+")
-_UNSHARE = ("unshare", "--mount", "--propagation", "private")
+_UNSHARE = ("unshare", "--mount", "--propagation", "private", "--ipc")
 _OWN_PIDS = ("--pid", "--fork", "--mount-proc", "--kill-child")
 # The copy takes the place of the original, for some cases have the working directory in their names.  And the test is not
 # the shell itself, because the first process of a pid namespace is protected from signals.

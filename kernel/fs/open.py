@@ -167,7 +167,7 @@ def _open_tmpfile(t: Thread, walk: Walk, how: OpenHow) -> File | Blocking[File]:
     inode = here.inode.tmpfile(t, here, how.mode & ~t.fs.umask)
     dentry = Dentry(b"#%d" % inode.ino, here, inode)
     dentry.unlinked = True
-    return _finish(t, Path(walk.mount, dentry), inode, how.flags & ~O_TMPFILE)
+    return _finish(t, Path(walk.mount, dentry), inode, how.flags)
 
 
 def _may_open(t: Thread, where: Path, flags: int) -> File | Blocking[File]:

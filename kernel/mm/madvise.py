@@ -12,7 +12,6 @@ from kernel.hardware import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, OutOfFrames
 from kernel.mm.fault import populate
 from kernel.mm.mmap import page_align
 from kernel.mm.vma import (
-    VM_ACCESS,
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_HUGEPAGE,
@@ -23,6 +22,7 @@ from kernel.mm.vma import (
     VM_NOHUGEPAGE,
     VM_PFNMAP,
     VM_RAND_READ,
+    VM_READ,
     VM_SEQ_READ,
     VM_SHARED,
     VM_SPECIAL,
@@ -173,7 +173,7 @@ def _populate(mm: AddressSpace, start: int, end: int, write: bool) -> None:
     for vma in mm.areas.overlapping(start, end):
         if vma.start > at:
             raise Errno.ENOMEM
-        if vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & (VM_WRITE if write else VM_ACCESS):
+        if vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & (VM_WRITE if write else VM_READ):
             raise Errno.EINVAL
         for page in range(max(start, vma.start), min(end, vma.end), PAGE_SIZE):
             try:
