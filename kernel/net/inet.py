@@ -180,7 +180,9 @@ class InetSocket(Socket):
             if family != AF_INET and (family != AF_UNSPEC or packed != ANY4):
                 raise Errno.EAFNOSUPPORT
             if packed != ANY4 and not (net.is_local(packed) or net.is_broadcast(packed) or is_multicast(packed)):
-                raise Errno.EADDRNOTAVAIL
+                # A network that has never had an address has no table to look in, and then all are taken for broadcasts.
+                if net.lo.addresses:
+                    raise Errno.EADDRNOTAVAIL
             return Endpoint(packed, int.from_bytes(port, "big"))
         if len(address) < SIN6_LEN_RFC2133:
             raise Errno.EINVAL

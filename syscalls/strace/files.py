@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.signal import signal_name
 from syscalls.flags import ENUMS
-from syscalls.strace import seccomp
+from syscalls.strace import seccomp, sockaddr
 from syscalls.strace.structs import STRUCTS, flock_text, timespec_text, timeval_text
 from syscalls.strace.text import (
     MAX_ITEMS,
@@ -313,6 +313,8 @@ def ioctl(call: Call) -> Iterator[str]:
     head = f"{fd}, {ioctl_name(command)}"
     if command in seccomp.IOCTLS:
         yield from seccomp.ioctl(call, head)
+    elif command in sockaddr.IFREQ_COMMANDS:
+        yield from sockaddr.interface_request(call, head)
     elif command in _IOCTL_NONE:
         yield head
         yield ""

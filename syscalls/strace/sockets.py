@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from struct import Struct, iter_unpack, unpack_from
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
 from syscalls.strace.files import iovec_text
+from syscalls.strace.sockaddr import sockaddr_text
 from syscalls.strace.structs import STRUCTS
 from syscalls.strace.text import address, array, buffer, enum_name, flag_names, hexadecimal, quote, signed32
 
 if TYPE_CHECKING:
-    from kernel.mm.address_space import AddressSpace
     from syscalls.strace.call import Call
     from syscalls.types import Arg
 
 SOCK_FLAGS = 0o2004000
-_SA_MAX = 128
 
 
 # -- kinds ------------------------------------------------------------------------------------------------------------
@@ -44,37 +42,6 @@ def protocol(call: Call, value: int, arg: Arg, index: int) -> str:
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
-def sockaddr_text(mm: AddressSpace, where: int, length: int) -> str:
-    """A ``struct sockaddr`` of ``length`` bytes.  Raises EFAULT."""
-    if not where:
-        return "NULL"
-    if not 2 <= length <= 1 << 16:
-        return address(where)
-    data = mm.read(where, min(length, _SA_MAX))
-    family = data[0] | data[1] << 8
-    head = f"sa_family={enum_name('socket_domain', family)}"
-    if family == 1:
-        path = data[2:]
-        if not path:
-            return f"{{{head}}}"
-        if not path[0]:
-            return f"{{{head}, sun_path=@{quote(path[1:])}}}"
-        return f"{{{head}, sun_path={quote(path.split(bytes(1))[0])}}}"
-    if family == 2 and len(data) >= 8:
-        port = int.from_bytes(data[2:4], "big")
-        return f'{{{head}, sin_port=htons({port}), sin_addr=inet_addr("{ipaddress.IPv4Address(data[4:8])}")}}'
-    if family == 10 and len(data) >= 24:
-        port, flow = unpack_from(">HI", data, 2)
-        scope = f", sin6_scope_id={unpack_from('<I', data, 24)[0]}" if len(data) >= 28 else ""
-        return (
-            f"{{{head}, sin6_port=htons({port}), sin6_flowinfo=htonl({flow}), "
-            f'inet_pton(AF_INET6, "{ipaddress.IPv6Address(data[8:24])}", &sin6_addr){scope}}}'
-        )
-    if len(data) == 2:
-        return f"{{{head}}}"
-    return f"{{{head}, sa_data={quote(data[2:])}}}"
-
-
 def sockaddr(call: Call, value: int, arg: Arg, index: int) -> str:
     """An address the caller gives; its length is the next argument."""
     return sockaddr_text(call.mm, value, signed32(call.args[index + 1]))
@@ -198,7 +165,7 @@ def _messages(call: Call, where: int, count: int, namelen: int | None) -> str:
 
 # -- options ----------------------------------------------------------------------------------------------------------
 def _option(level: int, name: int) -> str:
-    table = {1: "so", 6: "tcp"}.get(level)
+    table = {0: "ip", 1: "so", 6: "tcp", 17: "udp", 41: "ipv6", 270: "netlink_option"}.get(level)
     return f"{enum_name('socket_level', level)}, {enum_name(table, name) if table is not None else hexadecimal(name)}"
 
 
