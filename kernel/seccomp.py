@@ -113,11 +113,7 @@ def _table(t: Thread, filter: SeccompFilter | None) -> list[Call]:
             if plan.match is None and len(plan.open) == 1:
                 table[nr] = _ask_one(plain, nr, plan.open[0])
         answer, match = filter.run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if filter.uses_ip else 0, registers)
-        if answer & RET_ACTION_FULL == RET_ALLOW:
-            return plain[slot](t, registers)
-        if answer & RET_ACTION_FULL == RET_ERRNO and not (match is not None and match.log) and not _exempt(t):
-            return -min(answer & RET_DATA, _MAX_ERRNO)
-        return _ask_and_call(t)
+        return plain[slot](t, registers) if match is None else _object(t, answer, match)
 
     table = [ask] * len(plain)
     return table
@@ -129,11 +125,17 @@ def _ask_one(plain: list[Call], nr: int, filter: SeccompFilter) -> Call:
     run, uses_ip = filter.function(), filter.uses_ip
 
     def ask(t: Thread, registers: tuple[int, ...]) -> object:
-        if run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if uses_ip else 0, registers) & RET_ACTION_FULL == RET_ALLOW:
-            return plain[nr](t, registers)
-        return _ask_and_call(t)
+        answer = run(nr, AUDIT_ARCH_X86_64, t.cpu.rip if uses_ip else 0, registers)
+        return plain[nr](t, registers) if answer & RET_ACTION_FULL == RET_ALLOW else _object(t, answer, filter)
 
     return ask
+
+
+def _object(t: Thread, answer: int, match: SeccompFilter) -> object:
+    """A filter does not simply allow the call ``t`` makes.  Most often that means an error; what may sleep asks once more."""
+    if answer & RET_ACTION_FULL == RET_ERRNO and not match.log and not _exempt(t):
+        return -min(answer & RET_DATA, _MAX_ERRNO)
+    return _ask_and_call(t)
 
 
 def _ask_and_call(t: Thread) -> Blocking[object]:
@@ -153,7 +155,7 @@ def _exempt(t: Thread) -> bool:
     mm = t.mm
     assert mm is not None
     rip = t.cpu.rip
-    if not 0 <= rip - mm.vdso < _VDSO_REACH:
+    if not mm.vdso or not 0 <= rip - mm.vdso < _VDSO_REACH:
         return False
     if t.syscall_nr not in _VDSO_CALLS and not (t.syscall_nr in _CLOCK_CALLS and t.cpu.regs().rdi in _VDSO_CLOCKS):
         return False
