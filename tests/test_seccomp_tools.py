@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 import tgid
+from kernel import bpf
+from kernel.bpf import Insn
+from kernel.seccomp_filter import RET_ALLOW, RET_ERRNO
 
 ORACLE = Path(__file__).with_name("oracle")
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/", "LANG": "C", "MANWIDTH": "70"}
@@ -69,3 +72,26 @@ def test_man_confines_its_filters() -> None:
     assert "ls - list directory contents" in native.stdout
     calls = [event for event in inside.events if event.kind == "call" and event.name == "seccomp" and event.args[0] == 1]
     assert any(event.result == 0 for event in calls)
+
+
+def test_bwrap_with_a_filter(tmp_path: Path) -> None:
+    """bubblewrap reads a compiled filter from a descriptor and puts it on before the program in its sandbox."""
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        pytest.skip("needs bwrap")
+    if subprocess.run([bwrap, "--ro-bind", "/", "/", "/bin/true"], capture_output=True, check=False).returncode:
+        pytest.skip("bwrap does not work on this host")
+    allow = Insn(bpf.RET | bpf.K, 0, 0, RET_ALLOW)
+    denied = [
+        Insn(bpf.LD | bpf.W | bpf.ABS, 0, 0, 0),
+        *(step for nr in (83, 258) for step in (Insn(bpf.JMP | bpf.JEQ, 0, 1, nr), Insn(bpf.RET | bpf.K, 0, 0, RET_ERRNO | 18))),
+        allow,
+    ]
+    # In the shell's own words, because the machine takes no descriptors from outside.
+    octal = "".join(f"\\{byte:03o}" for byte in bpf.pack(denied))
+    inner = "grep Seccomp /proc/self/status; mkdir /tmp/new; test -d /tmp && echo there"
+    sandbox = f"{bwrap} --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --unshare-pid --seccomp 9"
+    native, inside = both(["/bin/sh", "-c", f"printf '{octal}' | {sandbox} /bin/sh -c '{inner}' 9<&0 2>&1; echo $?"])
+    assert inside.stdout.decode() == native.stdout
+    assert "Seccomp:\t2" in native.stdout
+    assert "cross-device" in native.stdout
