@@ -1,17 +1,8 @@
 """How a tracee stops: every ptrace stop goes through ``ptrace_stop`` (ptrace(2), "Stopped states"; kernel/signal.c).
 
-=====================  =================================  ===========================================================
-stop                   wait status >> 8                   when
-=====================  =================================  ===========================================================
-signal-delivery-stop   sig                                a signal is about to be delivered; the tracer may change it
-group-stop             sig, SEIZE: sig | EVENT_STOP << 8  the process stops or, seized, the state of its stop changed
-PTRACE_EVENT_STOP      SIGTRAP | EVENT_STOP << 8          PTRACE_INTERRUPT, or a new thread of a seized tracee
-event stop             SIGTRAP | event << 8               fork, vfork, clone, exec, vfork done, exit
-syscall stop           SIGTRAP, SIGTRAP | 0x80            entry and exit of a system call
-=====================  =================================  ===========================================================
-
-The stopped thread sleeps in TRACED state until its tracer resumes it, lets go of it, dies, or SIGKILL comes.  What the
-stop reports to wait(2) is ``stop_code``; the tracer's answer, a signal number, comes back in the same place.
+What kinds of stops there are says ``ptrace_states``.  The stopped thread sleeps in TRACED state until its tracer resumes
+it, lets go of it, dies, or SIGKILL comes.  What the stop reports to wait(2) is ``stop_code``; the tracer's answer, a signal
+number, comes back in the same place.
 """
 
 from __future__ import annotations
@@ -22,6 +13,7 @@ from kernel import ptrace
 from kernel.jobctl import continue_after_stop, notify_parent_cldstop, participate_group_stop
 from kernel.pid import ns_of
 from kernel.ptrace import EVENT_EXEC, EVENT_EXIT, EVENT_STOP, PT_PTRACED, PT_SEIZED, PT_TRACESYSGOOD, reparented
+from kernel.ptrace_states import stop_kind
 from kernel.signal import CLD_STOPPED, CLD_TRAPPED, NSIG, SI_KERNEL, SI_USER, SIGTRAP, TRAP_BRKPT, SigInfo
 from kernel.signal_pending import (
     JOBCTL_LISTENING,
@@ -74,7 +66,11 @@ def ptrace_stop(
         continue_after_stop(t.process)
     tracer = t.parent
     # No queue: the tracer and SIGKILL wake the thread itself.
-    yield Block("ptrace_stop", state=KILLABLE, who=lambda: f"its tracer {tracer.tid if tracer is not None else 0}")
+    yield Block(
+        "ptrace_stop",
+        state=KILLABLE,
+        who=lambda: f"its tracer {tracer.tid if tracer is not None else 0} ({stop_kind(t).name})",
+    )
     code, info = t.stop_code, t.last_siginfo
     t.last_siginfo = None
     t.ptrace_message = 0

@@ -125,38 +125,46 @@ def _store_word(t: Thread, address: int, value: int) -> None:
 
 
 def _peek(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read a 64-bit word of memory, whatever its protection."""
     _store_word(t, data, request.peek(target, addr))
 
 
 def _poke(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Write a 64-bit word of memory; a private page is copied, code translated anew."""
     request.poke(target, addr, data)
 
 
 def _peek_user(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read a word of `struct user`: registers and debug registers."""
     _store_word(t, data, peek_user(target, addr))
 
 
 def _poke_user(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Write a word of `struct user`: registers and debug registers."""
     poke_user(target, addr, data)
 
 
 # -- registers --------------------------------------------------------------------------------------------------------
 def _get_regs(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read the general registers."""
     assert t.mm is not None
     t.mm.write(data, REGS.pack(*get_regs(target)))
 
 
 def _set_regs(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Write the general registers."""
     assert t.mm is not None
     set_regs(target, Regs(*REGS.unpack(t.mm.read(data, REGS.size))))
 
 
 def _get_fpregs(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read x87 and SSE state (FXSAVE image)."""
     assert t.mm is not None
     t.mm.write(data, target.cpu.fpregs())
 
 
 def _set_fpregs(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Write x87 and SSE state."""
     assert t.mm is not None
     set_fpregs(target, t.mm.read(data, FPREGS_SIZE))
 
@@ -172,6 +180,7 @@ def _regset(t: Thread, addr: int, data: int) -> tuple[int, int]:
 
 
 def _get_regset(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read a register set: NT_PRSTATUS, NT_PRFPREG (no NT_X86_XSTATE: the processor has no XSAVE)."""
     assert t.mm is not None
     base, length = _regset(t, addr, data)
     t.mm.write(base, get_regset(target, addr)[:length])
@@ -179,6 +188,7 @@ def _get_regset(t: Thread, target: Thread, addr: int, data: int) -> None:
 
 
 def _set_regset(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Write a register set."""
     assert t.mm is not None
     base, length = _regset(t, addr, data)
     set_regset(target, addr, t.mm.read(base, length))
@@ -187,16 +197,19 @@ def _set_regset(t: Thread, target: Thread, addr: int, data: int) -> None:
 
 # -- signals ----------------------------------------------------------------------------------------------------------
 def _get_siginfo(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read what the stop is about."""
     assert t.mm is not None
     t.mm.write(data, request.get_siginfo(target).pack())
 
 
 def _set_siginfo(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Change what the signal is delivered with."""
     assert t.mm is not None
     request.set_siginfo(target, SigInfo.unpack(t.mm.read(data, SIGINFO_SIZE)))
 
 
 def _peek_siginfo(t: Thread, target: Thread, addr: int, data: int) -> int:
+    """Read queued signals without removing them."""
     mm = t.mm
     assert mm is not None
     offset, flags, count = _PEEKSIGINFO_ARGS.unpack(mm.read(addr, _PEEKSIGINFO_ARGS.size))
@@ -213,12 +226,14 @@ def _peek_siginfo(t: Thread, target: Thread, addr: int, data: int) -> int:
 
 
 def _get_sigmask(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read the signal mask."""
     if addr != 8:
         raise Errno.EINVAL
     _store_word(t, data, request.get_sigmask(target))
 
 
 def _set_sigmask(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Write the signal mask."""
     assert t.mm is not None
     if addr != 8:
         raise Errno.EINVAL
@@ -227,36 +242,44 @@ def _set_sigmask(t: Thread, target: Thread, addr: int, data: int) -> None:
 
 # -- the rest ---------------------------------------------------------------------------------------------------------
 def _kill(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Send SIGKILL."""
     request.kill(t, target)
 
 
 def _interrupt(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Stop it (seized ones only)."""
     request.interrupt(target)
 
 
 def _listen(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Let it stay in its group stop, but tell of changes."""
     request.listen(target)
 
 
 def _detach(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Let go of it, with a signal or 0."""
     detach(target, data)
 
 
 def _set_options(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Set PTRACE_O_* options."""
     request.set_options(t, target, data)
 
 
 def _get_event_message(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read the message of the stop."""
     _store_word(t, data, target.ptrace_message)
 
 
 def _arch_prctl(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Arch_prctl(2) for it: bases of FS and GS."""
     base = request.arch_prctl(target, data, addr)
     if base is not None:
         _store_word(t, addr, base)
 
 
 def _rseq_configuration(t: Thread, target: Thread, addr: int, data: int) -> int:
+    """Read where its rseq area is."""
     assert t.mm is not None
     configuration = request.rseq_configuration(target)
     t.mm.write(data, configuration[:addr])
@@ -264,6 +287,7 @@ def _rseq_configuration(t: Thread, target: Thread, addr: int, data: int) -> int:
 
 
 def _syscall_info(t: Thread, target: Thread, addr: int, data: int) -> int:
+    """Read which call it is stopped at, or the result."""
     assert t.mm is not None
     info = get_syscall_info(target)
     t.mm.write(data, info[:addr])
@@ -271,6 +295,7 @@ def _syscall_info(t: Thread, target: Thread, addr: int, data: int) -> int:
 
 
 def _seccomp_filter(t: Thread, target: Thread, addr: int, data: int) -> int:
+    """Read the n-th of its seccomp filters."""
     program = seccomp.nth_filter(t, target, addr).program
     if data:
         assert t.mm is not None
@@ -279,6 +304,7 @@ def _seccomp_filter(t: Thread, target: Thread, addr: int, data: int) -> int:
 
 
 def _seccomp_metadata(t: Thread, target: Thread, addr: int, data: int) -> int:
+    """Read the flags of the n-th of its seccomp filters."""
     mm = t.mm
     assert mm is not None
     seccomp.check_may_look(t)
@@ -292,6 +318,7 @@ def _seccomp_metadata(t: Thread, target: Thread, addr: int, data: int) -> int:
 
 
 def _set_syscall_info(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Make the call another, or change the result."""
     assert t.mm is not None
     if addr < SYSCALL_INFO_SIZE:
         raise Errno.EINVAL
@@ -299,11 +326,13 @@ def _set_syscall_info(t: Thread, target: Thread, addr: int, data: int) -> None:
 
 
 def _get_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read a 32-bit TLS descriptor."""
     assert t.mm is not None
     t.mm.write(data, get_thread_area(target, addr))
 
 
 def _set_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Write a 32-bit TLS descriptor (kept; no selector names it)."""
     assert t.mm is not None
     if addr >> 31 & 1:
         raise Errno.EIO

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from signal_world import World, catch
 
-from kernel import jobctl, ptrace
+from kernel import jobctl, ptrace, ptrace_states
 from kernel import ptrace_request as request
 from kernel.cred import CAP_SYS_PTRACE, Cred
 from kernel.errno import Errno
 from kernel.exit import do_exit
 from kernel.ptrace_access import MODE_FSCREDS, may_access
 from kernel.ptrace_attach import attach, detach, traceme
+from kernel.ptrace_states import stop_kind
 from kernel.semantics import Semantics
 from kernel.signal import (
     CLD_EXITED,
@@ -478,3 +479,29 @@ def test_access_rule(world: World) -> None:
     assert may_access(world.thread(target), target)
     caller.cred = replace(user, permitted=1 << CAP_SYS_PTRACE, effective=1 << CAP_SYS_PTRACE)
     assert may_access(caller, target)
+
+
+# -- kinds ------------------------------------------------------------------------------------------------------------
+def test_the_kind_of_a_stop(world: World, tracer: Thread, t: Thread) -> None:
+    """The table of docs/ptrace.md: which stop a thread is in."""
+    seize(tracer, t, ptrace.O_TRACEEXIT)
+    stop_with(world, t)
+    assert stop_kind(t) is ptrace_states.SIGNAL_DELIVERY
+    request.resume(t, SIGSTOP, 0)
+    world.run(t)
+    assert stop_kind(t) is ptrace_states.SEIZED_GROUP
+    request.interrupt(t)
+    request.resume(t, 0, 0)
+    world.run(t)
+    assert stop_kind(t) is ptrace_states.SEIZED_GROUP
+    send_signal(t, SigInfo(SIGCONT), group=True)
+    request.resume(t, 0, 0)
+    world.run(t)
+    assert stop_kind(t) is ptrace_states.TRAP
+    attached = world.process(tracer, own_session=True)
+    traceme(attached)
+    stop_with(world, attached, SIGSTOP)
+    assert stop_kind(attached) is ptrace_states.SIGNAL_DELIVERY
+    request.resume(attached, SIGSTOP, 0)
+    world.run(attached)
+    assert stop_kind(attached) is ptrace_states.GROUP
