@@ -296,3 +296,20 @@ def test_on_a_terminal(name: str, tmp_path: Path) -> None:
     host = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     result = tgid.run(command, env=env, timeout=120)
     assert (result.status, result.stdout.decode()) == (host.returncode, host.stdout), result.log
+
+
+def test_shares_of_the_processor() -> None:
+    """top, ps and vmstat see one process that computes and one that sleeps: virtual time makes the shares exact."""
+    script = (
+        "while :; do :; done & A=$!; sleep 1000 & B=$!; top -b -n2 -d 0.5 -p $A,$B | tail -2 | awk '{print $8, $9}'; "
+        "ps -o pcpu=,stat= -p $A,$B; vmstat 1 2 | tail -1 | awk '{print ($1 > 0), $13 + $14, $15}'; kill $A $B; "
+        "vmstat 1 2 | tail -1 | awk '{print $15}'"
+    )
+    lines = tgid.run(["/bin/sh", "-c", script], env=ENV, timeout=120).stdout.decode().splitlines()
+    busy, idle = sorted((line.split() for line in lines[:2]), key=lambda line: line[0])
+    assert busy[0] == "R"
+    assert float(busy[1]) > 90
+    assert idle == ["S", "0.0"]
+    assert float(lines[2].split()[0]) > 80
+    assert lines[3].split() == ["0.0", "S"]
+    assert lines[4:] == ["1 100 0", "100"]
