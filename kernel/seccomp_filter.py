@@ -209,7 +209,8 @@ class SeccompFilter:
         plan = _NO_FILTER if walker is None else walker._plans[nr]
         while behind:
             newer = behind.pop()
-            plan = newer._plans[nr] = newer._extend(plan, constant_result(newer.program, nr, AUDIT_ARCH_X86_64))
+            plan = newer._extend(plan, constant_result(newer.program, nr, AUDIT_ARCH_X86_64))
+        self._plans[nr] = plan
         return plan
 
     def _extend(self, plan: Plan, constant: int | None) -> Plan:

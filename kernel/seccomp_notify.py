@@ -260,15 +260,24 @@ class Listener(AnonFile):
         if any(mm.read(address, NOTIF_SIZE)):
             raise Errno.EINVAL
         block = Block("recv_wait_event", confined.wait, who=lambda: _confined(t, confined))
-        while not notifier.requests and confined.users:
-            if (yield block) is Wakeup.SIGNAL and not notifier.requests:
-                raise Errno.ERESTARTSYS
+        self.hold()  # whoever closes the descriptor meanwhile does not close the file
+        try:
+            while not notifier.requests and confined.users:
+                if (yield block) is Wakeup.SIGNAL and not notifier.requests:
+                    raise Errno.ERESTARTSYS
+            return self._take(t, address)
+        finally:
+            self.drop()
+
+    def _take(self, t: Thread, address: int) -> int:
+        mm, notifier = t.mm, self.notifier
+        assert mm is not None
         notifier.requests = max(notifier.requests - 1, 0)
         found = next((other for other in notifier.notifications.values() if other.state == INIT), None)
         if found is None:
             raise Errno.ENOENT
         found.state = SENT
-        confined.wait.wake_all(POLLOUT | POLLWRNORM)
+        self.filter.wait.wake_all(POLLOUT | POLLWRNORM)
         try:
             mm.write(address, NOTIF_HEAD.pack(found.id, found.t.pid.nr_in(ns_of(t)), 0) + found.data)
         except Errno.EFAULT:
@@ -334,6 +343,7 @@ class Listener(AnonFile):
 
     def _wait_for_addfd(self, notification: Notification, addfd: _AddFd) -> Blocking[int]:
         block = Block("seccomp_notify_addfd", addfd.done, who=lambda: _names([notification.t]))
+        self.hold()
         try:
             while addfd.result is None:
                 if (yield block) is Wakeup.SIGNAL and addfd.result is None:
@@ -342,6 +352,7 @@ class Listener(AnonFile):
             return addfd.result
         finally:
             addfd.file.drop()
+            self.drop()
 
 
 _IOCTLS: Final[dict[int, Callable[[Listener, Thread, int], int | Blocking[int]]]] = {

@@ -186,8 +186,34 @@ static void descriptors(void)
     out("pipe: %zd %s\n", read(pair[0], text, sizeof text - 1), text);
 }
 
+static int shared_fd;
+
+static void *receives(void *unused)
+{
+    out("received %d\n", receive(shared_fd));
+    return unused;
+}
+
 static void ends(void)
 {
+    FATE("closed while a thread receives", {
+        pthread_t thread;
+        int ready[2];
+        MUST(pipe(ready));
+        shared_fd = listen_for(0, SYS_getsid);
+        pid_t pid = FORK({
+            char byte;
+            close(shared_fd);
+            read(ready[0], &byte, 1);
+            note("nobody can answer: %ld\n", call(SYS_getsid, 0, 0, 0));
+        });
+        pthread_create(&thread, NULL, receives, NULL);
+        sleep_ms(20);
+        close(shared_fd);
+        MUST(write(ready[1], "x", 1));
+        pthread_join(thread, NULL);
+        finish("confined", pid);
+    });
     FATE("listener closed", {
         int fd = listen_for(0, SYS_getsid);
         pid_t pid = FORK({
