@@ -269,12 +269,13 @@ def _ask_tracer(t: Thread, arch: int, data: int, match: SeccompFilter) -> Blocki
 
 
 def _log(t: Thread, nr: int, action: int, requested: bool) -> None:
-    """Tell the user of the machine about what was not simply allowed (seccomp_log, audit_seccomp); the same only once."""
+    """Tell the user of the machine about what was not simply allowed (seccomp_log, audit_seccomp); the same
+    of one program only once."""
     if action not in t.kernel.seccomp_logged or not (requested or action in _ALWAYS_LOGGED):
         return
     name = t.kernel.call_name(nr)
     t.kernel.log_once(
-        ("seccomp", t.process.tgid, nr, action),
+        ("seccomp", t.comm, nr, action),
         f"seccomp: {ACTIONS[action]} of {name} ({nr}) by {t.comm.decode(errors='replace')}[{t.tid}] at {t.cpu.rip - 2:#x}",
     )
 
