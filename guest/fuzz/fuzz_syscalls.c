@@ -17,6 +17,9 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <grp.h>
@@ -104,7 +107,7 @@ static const short SAFE[] = {
 static char *arena;   /* 0-31 read-write, 32-35 read-only, 36-37 no access, 38 a hole, 39 read-write, 40-41 a file of 1.5 pages + one beyond */
 static char *scratch; /* where structures are built */
 static unsigned scratch_at;
-static int fds[64], fd_count;
+static int fds[80], fd_count;
 static pid_t self, parent, child;
 static int safe, verbose;
 
@@ -270,8 +273,32 @@ static u64 iovec(void)
     store(at, data, sizeof data);
     return one_in(25) ? bad_pointer() : (u64)at;
 }
+/* An address on the loopback, or nearly: never on a host. */
+static u64 inet_sockaddr(void)
+{
+    static const u32 hosts[] = {0x7f000001, 0x7f000002, 0, 0x7fffffff, 0xffffffff, 0xe0000001, 0xc0000201};
+    u32 host = htonl(POOL(hosts));
+    uint16_t port = htons(one_in(3) ? below(3) : 4000 + below(4));
+    struct sockaddr_in six[2] = {0};
+    scratch_at = (scratch_at + 192) % (4 * PAGE);
+    if (one_in(3)) {
+        struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = port};
+        if (one_in(3))
+            memcpy(address.sin6_addr.s6_addr + 12, &host, 4), address.sin6_addr.s6_addr[10] = address.sin6_addr.s6_addr[11] = 255;
+        else
+            address.sin6_addr.s6_addr[15] = below(3), address.sin6_addr.s6_addr[0] = one_in(5) ? 0xfe : 0;
+        memcpy(six, &address, sizeof address);
+    } else {
+        struct sockaddr_in address = {.sin_family = one_in(8) ? below(20) : AF_INET, .sin_port = port, .sin_addr.s_addr = host};
+        six[0] = address;
+    }
+    memcpy(scratch + scratch_at, six, sizeof six);
+    return one_in(10) ? bad_pointer() : (u64)(scratch + scratch_at);
+}
 static u64 sockaddr(void)
 {
+    if (!safe && one_in(2))
+        return inet_sockaddr();
     struct sockaddr_un address = {.sun_family = one_in(6) ? below(20) : AF_UNIX};
     static const char names[][12] = {"sock", "new", "d/sock2", "f", "", "\0abstract", "\0x"};
     memcpy(address.sun_path, names[below(safe ? 5 : 7)], 12);
@@ -484,7 +511,7 @@ static void revive(void)
 
 static void add_fd(int fd)
 {
-    if (fd >= 0)
+    if (fd >= 0 && fd_count < (int)(sizeof fds / sizeof *fds))
         fds[fd_count++] = fd;
 }
 
@@ -563,6 +590,33 @@ static void open_files(void)
     listen(listening, 2);
     add_fd(listening);
     add_fd(socket(AF_UNIX, SOCK_DGRAM, 0));
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(4000), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    listening = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, (int[]){1}, sizeof(int));
+    bind(listening, (void *)&here, sizeof here);
+    listen(listening, 2);
+    add_fd(listening);
+    for (int i = 0; i < 2; i++) {
+        int client = socket(AF_INET, SOCK_STREAM | (one_in(2) ? SOCK_NONBLOCK : 0), 0);
+        connect(client, (void *)&here, sizeof here);
+        write(client, junk, 300);
+        add_fd(client);
+        if (!i)
+            add_fd(accept(listening, NULL, NULL));
+    }
+    add_fd(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    add_fd(socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    int datagrams = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    bind(datagrams, (void *)&here, sizeof here);
+    connect(datagrams, (void *)&here, sizeof here);
+    write(datagrams, junk, 30);
+    add_fd(datagrams);
+    add_fd(socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+    add_fd(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, 0));
+    int terminal = open("/dev/ptmx", O_RDWR | O_NONBLOCK);
+    ioctl(terminal, TIOCSPTLCK, (int[]){0});
+    add_fd(terminal);
+    add_fd(ioctl(terminal, TIOCGPTPEER, O_RDWR | O_NONBLOCK));
     add_fd(syscall(SYS_memfd_create, "memfd", 2));
     add_fd(syscall(SYS_pidfd_open, child, 0));
     add_fd(open("/proc/self/maps", O_RDONLY));
