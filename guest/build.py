@@ -2,6 +2,7 @@
 
 musl is built by ``zig cc`` from the ``ziglang`` package, which carries its own libc and cross-compiles on any host, so
 programs can be had where there is no C compiler at all.  glibc is built by the host's gcc where ``libc.a`` is installed.
+A third flavour is for debuggers: dynamically linked, not optimised, with debug information that names the source ``NAME.c``.
 A binary's name in the cache holds a hash of all that went into it (sources, flags, compiler version): a binary found there is the
 right one.  Nothing built is ever committed.
 
@@ -24,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from guest.catalog import LIBCS, ROOT, Program, programs
+from guest.catalog import DEBUG, LIBCS, ROOT, Program, programs
 
 COMMON_FLAGS = (
     *("-std=gnu11", "-D_GNU_SOURCE", "-O1", "-static", "-pthread", "-fno-strict-aliasing"),
@@ -33,6 +34,9 @@ COMMON_FLAGS = (
 )
 MUSL_FLAGS = ("-target", "x86_64-linux-musl", "-mcpu=x86_64", "-fno-sanitize=all", "-s", "-Wno-gnu-statement-expression")
 GLIBC_FLAGS = ("-m64", "-march=x86-64", "-no-pie", "-s", "-Wno-clobbered", "-Wno-stringop-overflow", "-Wno-array-bounds")
+
+
+DEBUG_FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-g", "-O0", "-pthread", "-Wall", "-Wno-unused-but-set-variable")
 
 
 class BuildError(Exception):
@@ -46,15 +50,17 @@ def cache_directory() -> Path:
 
 
 def compiler(libc: str) -> tuple[str, ...]:
-    """Return the command that compiles for ``libc`` (``musl`` or ``glibc``).  Raises BuildError when there is none."""
+    """Return the command that compiles for ``libc`` (``musl``, ``glibc`` or ``debug``).  Raises BuildError when there is none."""
     if libc == "musl":
         if importlib.util.find_spec("ziglang") is None:
             raise BuildError("the guest programs need a compiler: pip install 'tgid[guest]' (installs ziglang)")
         return (sys.executable, "-m", "ziglang", "cc", *MUSL_FLAGS)
-    if libc == "glibc":
+    if libc in ("glibc", DEBUG):
         gcc = shutil.which("gcc")
         if gcc is None or sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
             raise BuildError("glibc programs need gcc on an x86-64 Linux host")
+        if libc == DEBUG:
+            return (gcc, *DEBUG_FLAGS)
         found = subprocess.run([gcc, "-print-file-name=libc.a"], capture_output=True, text=True, check=True).stdout.strip()
         if not Path(found).is_absolute():
             raise BuildError("glibc programs need the static C library (Debian: libc6-dev)")
@@ -72,6 +78,11 @@ def compiler_missing(libc: str) -> str:
     return ""
 
 
+def _common(libc: str) -> tuple[str, ...]:
+    # The source is in the directory a debugger is started in, whoever built the program where.
+    return (f"-ffile-prefix-map={ROOT}/debuggees/=",) if libc == DEBUG else COMMON_FLAGS
+
+
 @cache
 def _identity(libc: str) -> bytes:
     """Return what identifies the compiler and the shared headers: any change of them makes new binaries."""
@@ -80,7 +91,7 @@ def _identity(libc: str) -> bytes:
         version = subprocess.run([*command[:3], "version"], capture_output=True, check=True).stdout
     else:
         version = subprocess.run([command[0], "--version"], capture_output=True, check=True).stdout
-    flags = "\0".join((*command[1:], *COMMON_FLAGS)).encode()
+    flags = "\0".join((*command[1:], *_common(libc))).encode()
     return version + flags + b"".join(header.read_bytes() for header in sorted(ROOT.glob("*.h")))
 
 
@@ -106,7 +117,7 @@ def build(name: str, libc: str = "musl") -> Path:
     # Two processes may build the same program at once: each writes its own file, and the last rename wins.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
         made = Path(scratch) / name
-        command = [*compiler(libc), *COMMON_FLAGS, "-I", str(ROOT), str(program.source), "-o", str(made), "-lm"]
+        command = [*compiler(libc), *_common(libc), "-I", str(ROOT), str(program.source), "-o", str(made), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise BuildError(f"{name} ({libc}): {done.stderr.strip()}")
@@ -138,14 +149,14 @@ def build_all(names: Iterable[str] | None = None, libc: str = "musl") -> dict[st
 def main(argv: list[str] | None = None) -> int:
     """Build from the command line and print the paths."""
     parser = argparse.ArgumentParser(prog="python -m guest.build", description="Build the guest programs into the cache.")
-    parser.add_argument("--libc", choices=LIBCS, help="one flavour only (default: every one that can be built)")
+    parser.add_argument("--libc", choices=(*LIBCS, DEBUG), help="one flavour only (default: every one that can be built)")
     parser.add_argument("names", nargs="*", metavar="NAME", help="programs to build (default: all)")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in programs()]
     if unknown:
         parser.error(f"no such program: {', '.join(unknown)}")
     status = 0
-    for libc in (options.libc,) if options.libc else LIBCS:
+    for libc in (options.libc,) if options.libc else (*LIBCS, DEBUG):
         names = [name for name in options.names if libc in programs()[name].libcs] if options.names else None
         try:
             for path in build_all(names, libc).values():

@@ -7,7 +7,7 @@ needs.  The keys are
            ``core`` (natively only where core_pattern is ``core``), ``linux-X.Y`` (natively from that kernel on)
 ``native``   ``no``: must never run on a host (a hog), ``probe``: runs there, but its output is not the expectation
 ``qemu``     ``no``: qemu-user is known not to model this
-``libc``     ``glibc`` or ``musl`` when it builds with one of them only
+``libc``     ``glibc`` or ``musl`` when it builds with one of them only; ``debug``: for a debugger to look at
 ``args``     arguments of the standard run, separated by commas
 ``timeout``  seconds the standard run may take natively (default 20)
 ``slow``     ``yes``: takes more than a few seconds inside the machine
@@ -24,6 +24,8 @@ from types import MappingProxyType
 
 ROOT = Path(__file__).resolve().parent
 LIBCS = ("musl", "glibc")
+DEBUG = "debug"
+"""The flavour of programs with debug information, dynamically linked with the host's C library."""
 
 _TITLE = re.compile(r"/\*\s*\n \* (?P<name>[\w-]+) -- (?P<title>.*)\n")
 _GUEST = re.compile(r"^ \* guest: (?P<pairs>.*)$", re.MULTILINE)

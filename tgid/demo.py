@@ -34,7 +34,7 @@ def main(name: str | None, listing: bool) -> int:
     status = 0
     for program_name, what in tour:
         try:
-            path = build.build(program_name, "musl")
+            path = build.build(program_name, programs()[program_name].libcs[0])
         except build.BuildError as error:
             print(f"tgid: {error}", file=sys.stderr)
             return 125
