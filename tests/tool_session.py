@@ -34,6 +34,8 @@ INSIDE_SECONDS = 400
 
 _PID = re.compile(r"\b20\d{3}\b")
 _ADDRESS = re.compile(r"0x(?!5555555)[0-9a-f]{5,}\b|\b00007[0-9a-f]{11}\b")
+_ELSEWHERE = re.compile(r"exec file is newer|\.reg-xstate|Memory read failed for corefile section|^Reading /usr/lib/debug/")
+"""Lines about what one side does not have: a clock that starts in the past, AVX, vsyscall, a build-id in the vDSO."""
 _PADDING = re.compile(r"[ \t]+")
 _MARK = "@@ section "
 
@@ -49,11 +51,10 @@ def normalise(text: str, unordered: Iterable[str] = ()) -> str:
     """Return ``text`` without what may differ: addresses become ADDRESS, pids P1, P2, ..., blanks one blank, and lines in which
     one of the ``unordered`` patterns is found, whose place is up to the scheduler, stand at the end, sorted."""
     known: dict[str, str] = {}
-    # Padding depends on the length of a pid; the core of a process is as old as the machine, whose clock starts in the past.
     text = _ADDRESS.sub("ADDRESS", _PADDING.sub(" ", text))
     text = _PID.sub(lambda match: known.setdefault(match[0], f"P{len(known) + 1}"), text)
     lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and "exec file is newer" not in line and ".reg-xstate" not in line]
+    lines = [line for line in lines if line and not _ELSEWHERE.search(line)]
     pattern = re.compile("|".join(unordered)) if unordered else None
     moved = sorted(line for line in lines if pattern is not None and pattern.search(line))
     return "\n".join([line for line in lines if pattern is None or not pattern.search(line)] + moved)
@@ -95,8 +96,8 @@ def _split(output: str) -> dict[str, Section]:
     found: dict[str, Section] = {}
     for part in output.split("\n" + _MARK)[1:]:
         name, _, rest = part.partition("\n")
-        text, _, status = rest.rpartition("@@ status ")
-        found[name] = Section(text, int(status or -1))
+        text, mark, status = rest.rpartition("@@ status ")
+        found[name] = Section(text, int(status)) if mark else Section(status, -1)
     return found
 
 

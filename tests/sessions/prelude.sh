@@ -9,9 +9,9 @@ by_process() {
          END { for (pid = 20000; pid < 21000; pid++) if (pid in text) printf "%d:\n%s", pid, text[pid] }' "$@"
 }
 
-# start PROGRAM...: run it in the background, give it time to get going; its pid is in $p.
+# start PROGRAM...: run it in the background, where a debugger would have it; give it time to get going; its pid is in $p.
 start() {
-    "$@" & p=$!
+    setarch -R "$@" & p=$!
     sleep 0.2
 }
 
@@ -22,6 +22,11 @@ finish() {
     echo "status $?"
 }
 
+# Programs under ltrace are where a debugger would have them, too.
+ltrace() {
+    setarch -R ltrace "$@"
+}
+
 # debug [PROGRAM [ARGUMENT...]] <<COMMANDS: a gdb session; the program's output comes last, because its place among gdb's is a
 # matter of luck.
 debug() {
@@ -29,7 +34,7 @@ debug() {
     while IFS= read -r line; do
         [ -n "$line" ] && words+=(-ex "$line")
     done
-    [ $# -gt 0 ] && words=(-ex "set args ${*:2} > output" "${words[@]}" "./$1")
+    [ $# -gt 0 ] && words=(-ex "set args ${*:2} >> output" "${words[@]}" "./$1")
     rm -f output
     gdb -q -nx -batch "${words[@]}" </dev/null
     echo "status $?"

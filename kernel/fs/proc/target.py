@@ -1,7 +1,9 @@
 """Whom a directory of /proc is about.
 
 /proc/PID shows the process through ``rep``, one of its living threads: there is no first thread whose death would make it look
-dead.  In mainline's model it shows the leader, dead or alive.
+dead.  The exception is a first thread that was traced by its process's parent and is kept as the zombie that one will be told of:
+gdb, which is not told that it is dead as long as others live, finds out here.  In mainline's model /proc/PID is always the
+leader, dead or alive.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from kernel.fs.proc.generic import Access, Entry, ProcFile, ProcInode, Table, Te
 from kernel.fs.proc.inode import HIDEPID_INVISIBLE, HIDEPID_NO_ACCESS, ProcFs
 from kernel.fs.regular import DirectoryFile
 from kernel.ptrace_access import MODE_ATTACH, MODE_FSCREDS, may_access
-from kernel.task import EXIT_DEAD
+from kernel.task import EXIT_DEAD, EXIT_ZOMBIE
 
 if TYPE_CHECKING:
     from kernel.fs.mount import Path
@@ -41,6 +43,8 @@ class Target:
             first = self.pid.thread
             if first is not None and not first.kernel.semantics.first_thread_released:
                 return first  # mainline: the leader, dead or alive
+            if first is not None and first.exit_state == EXIT_ZOMBIE:
+                return first
             return process.rep if process.rep in process.threads else process.threads[-1]
         return self.pid.thread
 
