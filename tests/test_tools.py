@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tool_session import SESSIONS, compare, load, run_inside, run_native
+from tool_session import SESSIONS, differences, load, run_inside, run_native
 
 from guest.build import compiler_missing
 from guest.catalog import DEBUG
@@ -24,4 +24,13 @@ def test_session(name: str, tmp_path: Path) -> None:
         pytest.skip(f"needs {missing}")
     native = run_native(session.sections, tmp_path)
     for model in session.models:
-        compare(native, run_inside(session.sections, tmp_path, model), session.unordered)
+        inside = run_inside(session.sections, tmp_path, model)
+        found = differences(native, inside, session.unordered)
+        # On a busy host a process may be late by more than a session allows for: what counts is whether Linux does the same.
+        for _ in range(2):
+            if not found:
+                break
+            again = run_native({section: session.sections[section] for section in found}, tmp_path)
+            found = differences(again, inside, session.unordered)
+        if found:
+            pytest.fail("\n".join(found.values()), pytrace=False)

@@ -19,8 +19,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 import tgid
 from guest.build import build
 from guest.catalog import DEBUG, programs
@@ -135,14 +133,13 @@ def run_inside(sections: Mapping[str, str], folder: Path, semantics: str = "linu
     return found
 
 
-def compare(native: Mapping[str, Section], inside: Mapping[str, Section], unordered: Iterable[str] = ()) -> None:
-    """Fail with what differs between the transcripts, section by section, if anything does."""
-    found: list[str] = []
+def differences(native: Mapping[str, Section], inside: Mapping[str, Section], unordered: Iterable[str] = ()) -> dict[str, str]:
+    """Return how the transcripts differ, for each section in which they do."""
+    found: dict[str, str] = {}
     for name, section in native.items():
         other = inside.get(name, Section("(did not run)", -1))
         a, b = (f"{normalise(x.text, unordered)}\nstatus {x.status}".splitlines() for x in (section, other))
         lines = list(difflib.unified_diff(a, b, "native", "inside", lineterm="", n=2))
         if lines:
-            found += [f"== {name}", *lines[2:]]
-    if found:
-        pytest.fail("\n".join(found), pytrace=False)
+            found[name] = "\n".join([f"== {name}", *lines[2:]])
+    return found

@@ -39,7 +39,7 @@ static int die(rlim_t limit, pid_t *pid)
 }
 
 /* In the expected name P stands for the pid and T for the thread id. */
-static void file_named(const char *pattern, const char *expected)
+static void file_named_as(const char *title, const char *pattern, const char *expected)
 {
     char name[256] = "";
     pid_t pid;
@@ -50,8 +50,13 @@ static void file_named(const char *pattern, const char *expected)
             sprintf(name + strlen(name), "%d", *expected == 'P' ? pid : *tid);
         else
             strncat(name, expected, 1);
-    expect(WCOREDUMP(status) && access(name, F_OK) == 0, "core_pattern %s", pattern);
+    expect(WCOREDUMP(status) && access(name, F_OK) == 0, "core_pattern %s", title);
     unlink(name);
+}
+
+static void file_named(const char *pattern, const char *expected)
+{
+    file_named_as(pattern, pattern, expected);
 }
 
 static void files(void)
@@ -84,7 +89,7 @@ static void files(void)
     rmdir("deep");
     MUST(getcwd(text, 100) ? 0 : -1);
     strcat(text, "/absolute");
-    file_named(text, text);
+    file_named_as("that is a path", text, text);
     set("kernel/core_pattern", "nowhere/core");
     pid_t pid;
     out("no such directory: %s\n", status_name(die(1 << 20, &pid)));
