@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from kernel.ipc.shm import new_ids
+from kernel.ipc import msg, shm
 from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 if TYPE_CHECKING:
@@ -55,14 +55,15 @@ class Namespace:
 class IpcNamespace(Namespace):
     """An IPC namespace: the System V objects that its tasks share (ipc_namespaces(7))."""
 
-    __slots__ = ("shm",)
+    __slots__ = ("shm", "msg")
 
     KIND = CLONE_NEWIPC
     NAME = b"ipc"
 
     def __init__(self, inum: int, user_ns: UserNamespace = INIT_USER_NS, charge: Charge | None = None) -> None:
         super().__init__(inum, user_ns, charge)
-        self.shm = new_ids()
+        self.shm = shm.new_ids()
+        self.msg = msg.new_ids()
 
 
 class CgroupNamespace(Namespace):

@@ -24,6 +24,7 @@ FAMILIES = (
     "io_event",
     "socket",
     "ipc_shm",
+    "ipc_msg",
     "futex",
     "time",
     "timer",

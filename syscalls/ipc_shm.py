@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from kernel.errno import Errno
 from kernel.hardware import PAGE_SHIFT
 from kernel.ipc import shm
-from kernel.ipc.ids import IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT
+from kernel.ipc.ids import IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, seconds
 from kernel.ipc.shm import Segment
 from kernel.pid import ns_of
 from kernel.task import Thread
@@ -85,7 +85,7 @@ def shmctl(t: Thread, shmid: Int, cmd: ShmctlCommand, buf: Address) -> int:
         _, uid, gid, _, _, mode, *_ = IPC64_PERM.read(t.mm, buf)
         segment = ids.get_owned(t, ns.user_ns, shmid)
         segment.update(t, uid, gid, mode)
-        segment.ctime = shm.seconds(t)
+        segment.ctime = seconds(t)
     elif cmd == IPC_RMID:
         ids.get_owned(t, ns.user_ns, shmid).remove()
     elif cmd in (SHM_LOCK, SHM_UNLOCK):

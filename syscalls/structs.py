@@ -107,3 +107,14 @@ SHM_INFO = Struct(
     *(("used_ids", "i"), ("pad", "4x"), ("shm_tot", "Q"), ("shm_rss", "Q"), ("shm_swp", "Q")),
     *(("swap_attempts", "Q"), ("swap_successes", "Q")),
 )
+MSQID64_DS = Struct(
+    "msqid64_ds",
+    *_IPC64_PERM,
+    *(("msg_stime", "q"), ("msg_rtime", "q"), ("msg_ctime", "q"), ("msg_cbytes", "Q"), ("msg_qnum", "Q"), ("msg_qbytes", "Q")),
+    *(("msg_lspid", "i"), ("msg_lrpid", "i"), ("unused4", "Q"), ("unused5", "Q")),
+)
+MSGINFO = Struct(
+    "msginfo",
+    *(("msgpool", "i"), ("msgmap", "i"), ("msgmax", "i"), ("msgmnb", "i"), ("msgmni", "i"), ("msgssz", "i"), ("msgtql", "i")),
+    *(("msgseg", "H"), ("pad", "2x")),
+)

@@ -66,16 +66,23 @@ class IpcPerm:
         self.mode = self.mode & ~0o777 | mode & 0o777
 
 
+def seconds(t: Thread) -> int:
+    """Return the time in seconds since the epoch."""
+    return t.kernel.clock.realtime() // 1_000_000_000
+
+
 T = TypeVar("T", bound=IpcPerm)
 
 
 class IpcIds(Generic[T]):
     """The objects of one kind in one namespace; at most ``limit``."""
 
-    __slots__ = ("limit", "_objects", "_seq", "_last", "__weakref__")
+    __slots__ = ("limit", "next_id", "_objects", "_seq", "_last", "__weakref__")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.next_id = -1
+        """What the next object is to be called, -1 for anything (/proc/sys/kernel/msg_next_id)."""
         self._objects: dict[int, T] = {}
         self._seq = 0
         self._last = -1
@@ -124,11 +131,20 @@ class IpcIds(Generic[T]):
         """Enter an object and return its identifier.  ENOSPC (ipc_addid)."""
         if len(self._objects) >= self.limit:
             raise Errno.ENOSPC
-        index = self._free_index()
-        if index <= self._last:
-            self._seq = self._seq + 1 if self._seq < _LAST_SEQ else 0
-        self._last = index
-        new.id = number = self._seq << _INDEX_BITS | index
+        wanted, self.next_id = self.next_id, -1
+        if wanted < 0:
+            index = self._free_index()
+            if index <= self._last:
+                self._seq = self._seq + 1 if self._seq < _LAST_SEQ else 0
+            self._last = index
+            seq = self._seq
+        else:
+            seq, index = wanted >> _INDEX_BITS, wanted & (1 << _INDEX_BITS) - 1
+            while index in self._objects:
+                index += 1
+            if index >> _INDEX_BITS:
+                raise Errno.ENOSPC
+        new.id = number = seq << _INDEX_BITS | index
         self._objects[index] = new
         return number
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.cred import CAP_IPC_LOCK
 from kernel.errno import Errno
 from kernel.hardware import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
-from kernel.ipc.ids import IPC_PRIVATE, IpcIds, IpcPerm
+from kernel.ipc.ids import IPC_PRIVATE, IpcIds, IpcPerm, seconds
 from kernel.mm.mmap import MAP_FIXED, MAP_SHARED, do_mmap, page_align
 from kernel.mm.shmem import ShmemPages
 from kernel.mm.vma import PROT_EXEC, PROT_READ, PROT_WRITE
@@ -34,6 +34,8 @@ SHMMAX: Final = (1 << 64) - 1 - (1 << 24)
 """Bytes of one segment."""
 SHMALL: Final = SHMMAX
 """Pages of all."""
+SHMMNI: Final = 4096
+"""Segments of a namespace."""
 
 
 class SegmentPages(ShmemPages):
@@ -94,11 +96,6 @@ class Segment(IpcPerm):
             ids.remove(self)
         self.pages.segment = None
         self.pages.put(self.attached > 0)
-
-
-def seconds(t: Thread) -> int:
-    """Return the time in seconds since the epoch."""
-    return t.kernel.clock.realtime() // 1_000_000_000
 
 
 def total_pages(ids: IpcIds[Segment]) -> int:
@@ -206,4 +203,4 @@ def resident_bytes(segment: Segment) -> int:
 
 def new_ids() -> IpcIds[Segment]:
     """Return the empty table of a new namespace."""
-    return IpcIds(4096)
+    return IpcIds(SHMMNI)

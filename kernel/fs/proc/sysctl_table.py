@@ -29,6 +29,8 @@ from kernel.fs.proc.sysctl import (
     sysctl,
 )
 from kernel.fs.vfs import uuid4
+from kernel.ipc.msg import MSGMAX, MSGMNB, MSGMNI
+from kernel.ipc.shm import SHMALL, SHMMAX, SHMMNI
 from kernel.net.inet import FIRST_UNPRIVILEGED
 from kernel.net.ports import FIRST_EPHEMERAL, LAST_EPHEMERAL
 from kernel.net.socket import DEFAULT_BUFFER, MAX_BUFFER
@@ -99,6 +101,14 @@ def _set_hostname(t: Thread, value: bytes) -> None:
     t.nsproxy.uts.nodename = value
 
 
+def _set_shm_next_id(t: Thread, value: int) -> None:
+    t.nsproxy.ipc.shm.next_id = value
+
+
+def _set_msg_next_id(t: Thread, value: int) -> None:
+    t.nsproxy.ipc.msg.next_id = value
+
+
 def _set_domainname(t: Thread, value: bytes) -> None:
     t.nsproxy.uts.domainname = value
 
@@ -167,6 +177,14 @@ KERNEL: tuple[Entry, ...] = (
         PidNsSysctlFile,
     ),
     sysctl(b"kernel/ns_last_pid", 0o666, Numbers(lambda t: ns_of(t).last, _set_ns_last_pid, 0, PID_MAX_LIMIT)),
+    sysctl(b"kernel/shm_next_id", 0o644, Numbers(lambda t: t.nsproxy.ipc.shm.next_id, _set_shm_next_id, 0, INT_MAX)),
+    sysctl(b"kernel/msg_next_id", 0o644, Numbers(lambda t: t.nsproxy.ipc.msg.next_id, _set_msg_next_id, 0, INT_MAX)),
+    fixed(b"kernel/shmmax", SHMMAX),
+    fixed(b"kernel/shmall", SHMALL),
+    fixed(b"kernel/shmmni", SHMMNI),
+    fixed(b"kernel/msgmax", MSGMAX),
+    fixed(b"kernel/msgmnb", MSGMNB),
+    fixed(b"kernel/msgmni", MSGMNI),
     shown(b"kernel/threads-max", lambda t: t.kernel.options.max_procs),
     fixed(b"kernel/ngroups_max", NGROUPS_MAX),
     fixed(b"kernel/cap_last_cap", CAP_LAST_CAP),

@@ -18,6 +18,10 @@ _SHM_HEADER = (
     b"      ctime                   rss                  swap\n"
 )
 
+_MSG_HEADER = (
+    b"       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"
+)
+
 
 def _owners(t: Thread, perm: IpcPerm) -> tuple[int, int, int, int]:
     return uid_for(t, perm.uid), gid_for(t, perm.gid), uid_for(t, perm.cuid), gid_for(t, perm.cgid)
@@ -38,4 +42,19 @@ def shm(t: Thread, _: object) -> bytes:
     return _SHM_HEADER + b"".join(lines)
 
 
-FILES = (reg(b"sysvipc/shm", 0o444, shm),)
+def msg(t: Thread, _: object) -> bytes:
+    """One line a queue."""
+    ns = ns_of(t)
+    lines = [
+        b"%10d %10d  %4o  %10d %10d %5d %5d %5d %5d %5d %5d %10d %10d %10d\n"
+        % (
+            *(each.key, each.id, each.mode, each.used, len(each.messages)),
+            *(pid.nr_in(ns) if pid is not None else 0 for pid in (each.lspid, each.lrpid)),
+            *(*_owners(t, each), each.stime, each.rtime, each.ctime),
+        )
+        for each in t.nsproxy.ipc.msg
+    ]
+    return _MSG_HEADER + b"".join(lines)
+
+
+FILES = (reg(b"sysvipc/msg", 0o444, msg), reg(b"sysvipc/shm", 0o444, shm),)
