@@ -173,6 +173,20 @@ ROWS: Sequence[Row | Derived] = (
         _faster_than(NATIVE, "native", "fork-dirty"), extra=("64",),
     ),
     _counted(
+        "fork-nested", "fork + exit + wait, 10 pid namespaces deep", US, "bench_nested", {NATIVE: 1000, TGID: 500},
+        Goal("<= 1.3x of fork", lambda figure: figure("fork-nested") <= 1.3 * figure("fork")), extra=("10",),
+    ),
+    *(
+        _counted(
+            f"teardown-{n}", f"death of a pid namespace with {n:,} processes, each", US, "bench_teardown", {NATIVE: n, TGID: n}
+        )
+        for n in (100, 1000)
+    ),
+    _counted(
+        "teardown-4000", "death of a pid namespace with 4,000 processes, each", US, "bench_teardown", {NATIVE: 4000, TGID: 4000},
+        Goal("<= 2x of 100 (linear)", lambda figure: figure("teardown-4000") <= 2 * figure("teardown-100")),
+    ),
+    _counted(
         "exec", "fork + exec + wait, static, second time on", US, "bench_exec", {NATIVE: 300, STRACE: 100, QEMU: 50, TGID: 200},
         _at_most(1500, US, "exec"), _faster_than(QEMU, "qemu-user", "exec"),
     ),

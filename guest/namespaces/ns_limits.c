@@ -138,8 +138,11 @@ static void limited(void)
         int ready[2];
         char byte;
         MUST(pipe(ready));
-        pid_t first = FORK(out("first: %s\n", unshare(FLAGS[i]) ? errno_name(errno) : "made"); if (FLAGS[i] == CLONE_NEWPID) FORK(prctl(PR_SET_PDEATHSIG, SIGKILL); pause());
-                           MUST(write(ready[1], "r", 1)); pause());
+        pid_t first = FORK(out("first: %s\n", unshare(FLAGS[i]) ? errno_name(errno) : "made"); 
+                           if (FLAGS[i] != CLONE_NEWPID || fork() == 0) {
+                               prctl(PR_SET_PDEATHSIG, SIGKILL);
+                               MUST(write(ready[1], "r", 1));
+                           } pause());
         MUST(read(ready[0], &byte, 1));
         reap(FORK(out("second: %s\n", unshare(FLAGS[i]) ? errno_name(errno) : "made")));
         kill(first, SIGKILL);
