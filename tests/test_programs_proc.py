@@ -58,6 +58,16 @@ called $A sleep; called $B sleep; called $C sleep
 AS="setpriv --reuid 1000 --regid 1001 --clear-groups"
 """
 
+TRACED = """
+cd $D
+strace -qq -o /dev/null sleep 1000 & A=$!
+B=$(pgrep -P $A sleep); while [ -z "$B" ]; do sleep 0.05; B=$(pgrep -P $A sleep); done
+state $B S; state $A S
+sleep 1001 & C=$!; called $C sleep
+strace -qq -o /dev/null -p $C & E=$!
+until [ "$(sed -n 's/^TracerPid:.//p' /proc/$C/status)" = $E ]; do sleep 0.05; done; state $C S; state $E S
+"""
+
 THREADS = """
 cd $D
 $PROGRAM & A=$!
@@ -152,6 +162,16 @@ CASES = [
         "ptraceable": "unshare -m sh -c \"mount -t proc -o hidepid=ptraceable,subset=pid none /proc; $AS ls -d /proc/$B 2>&1; $AS cat /proc/uptime /proc/$B/comm /proc/self/comm 2>&1; ls /proc | grep -v '[0-9]'; mount -t proc -o hidepid=3 none /proc 2>&1 | sed 's/.*: //' | head -1\"",
         "gid": "unshare -m sh -c \"mount -t proc -o hidepid=2,gid=1003 none /proc; setpriv --reuid 1005 --regid 1005 --groups 1003 cat /proc/$B/comm; setpriv --reuid 1005 --regid 1005 --clear-groups cat /proc/$B/comm 2>&1; grep -o 'gid=[^ ]*' /proc/mounts | tail -1\"",
     }),
+    *cases("traced", {
+        "ps": "ps -p $A,$B,$C,$E -o pid,ppid,stat,comm,args",
+        "tracer": "for p in $A $B $C $E; do grep -E '^(State|TracerPid|PPid)' /proc/$p/status | tr '\\n' ' '; done",
+        "stopped": "kill -STOP $B $C; state $B t; state $C t; ps -p $B,$C -o pid,stat; grep -h State /proc/$B/status /proc/$C/status",
+        "top": "top -b -n1 -p $B,$C | sed -n '2p;7,$p' | awk '{print $1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12}' | sed 's/ 20 0 [0-9]* [0-9]* [0-9]*//'",
+        "continued": "kill -CONT $B $C; state $B S; state $C S; ps -p $B,$C -o pid,stat; pgrep -r t -s $S; echo $?",
+        "pstree": "pstree -p $A; pstree -s $C | sed 's/.*sh---/sh---/'",
+        "tracer-gone": "kill -9 $E; { wait $E; } 2>/dev/null; grep TracerPid /proc/$C/status; ps -p $C -o stat=",
+        "tracee-gone": "kill -9 $B; { wait $A; } 2>/dev/null; echo $?; ls /proc/$B 2>&1 | sed 's/.*: //'",
+    }),
     *cases("threads", {
         "ps-eLf": "ps -Lf -p $A | awk '{print $1,$2,$3,$4,$6,$9,$10}'",
         "ps-T": "ps -T -p $A -o pid,tid,lwp,nlwp,stat,comm,pri,ni,cls,rtprio",
@@ -182,7 +202,7 @@ START = 23000
 
 def script(scenario: str, program: str) -> str:
     """Return the shell script of a scenario: set it up, run its commands between marks, and end it."""
-    setup = {"family": FAMILY, "users": USERS, "threads": THREADS, "gone": GONE}[scenario]
+    setup = {"family": FAMILY, "users": USERS, "traced": TRACED, "threads": THREADS, "gone": GONE}[scenario]
     lines = [f"D=$1; S=$$; PROGRAM={program}", AWAIT, setup, f"echo {MARK}"]
     for case in CASES + GONE_CASES:
         if case.scenario == scenario:
@@ -277,12 +297,23 @@ def test_first_thread_is_gone_without_leaders() -> None:
     assert {"Tgid: P0", "Pid: P0", "Threads: 3", "FDSize: some"} <= set(shown["files"].splitlines())
 
 
+SHOWN = "until grep -a -q {word} screen 2>/dev/null; do sleep 0.1; done"
 TERMINAL = {
-    "watch": "(sleep 1.5; kill -INT $(pgrep -n watch)) & script -qec 'stty rows 24 cols 80; watch -n 1 cat word' /dev/null | tr -d '\\r' | grep -o -e 'Every 1.0s: cat word' -e something | sort -u",
-    "htop": "(sleep 1; printf q) | script -qec 'stty rows 24 cols 100; htop -d 5' /dev/null > screen; echo $?; grep -a -o -e 'Load average' -e 'Tasks:' -e 'Uptime:' -e F10 screen | sort -u",
-    "top": "(sleep 1; printf q) | script -qec 'stty rows 24 cols 100; top -d 1' /dev/null > screen; echo $?; grep -a -o -e 'load average' -e 'Tasks:' -e COMMAND screen | sort -u",
+    "watch": (
+        f"({SHOWN.format(word='something')}; kill -INT $(pgrep -n watch)) & "
+        "script -qfec 'stty rows 24 cols 80; watch -n 1 cat word' screen >/dev/null; wait; "
+        "grep -a -o -e 'Every 1.0s: cat word' -e something screen | sort -u"
+    ),
+    "htop": (
+        f"({SHOWN.format(word='F10')}; printf q) | script -qfec 'stty rows 24 cols 100; htop -d 5' screen > /dev/null; echo $?; "
+        "grep -a -o -e 'Load average' -e 'Tasks:' -e 'Uptime:' -e F10 screen | sort -u"
+    ),
+    "top": (
+        f"({SHOWN.format(word='COMMAND')}; printf q) | script -qfec 'stty rows 24 cols 100; top -d 1' screen > /dev/null; echo $?; "
+        "grep -a -o -e 'load average' -e 'Tasks:' -e COMMAND screen | sort -u"
+    ),
     "w": "script -qec 'ps -o tty= -p $$ | tr -d 0-9; tty | tr -d 0-9; w -h | wc -l' /dev/null | tr -d '\\r'",
-}  # fmt: skip
+}
 """Programs that need a terminal: they start, show what they are to show, and end when told to."""
 
 
