@@ -19,7 +19,7 @@ from kernel.signal_send import force_exit_sig, force_signal, kernel_info
 if TYPE_CHECKING:
     from kernel.task import Thread
 
-PR_SYS_DISPATCH_OFF, PR_SYS_DISPATCH_ON = 0, 1
+PR_SYS_DISPATCH_OFF, PR_SYS_DISPATCH_ON, PR_SYS_DISPATCH_INCLUSIVE_ON = range(3)
 FILTER_ALLOW, FILTER_BLOCK = 0, 1
 _U64: Final = (1 << 64) - 1
 
@@ -34,18 +34,32 @@ class UserDispatch(NamedTuple):
 
 
 def set_user_dispatch(t: Thread, mode: int, offset: int = 0, length: int = 0, selector: int = 0) -> None:
-    """Switch it on or off for ``t``.  EINVAL, EFAULT."""
-    if mode not in (PR_SYS_DISPATCH_OFF, PR_SYS_DISPATCH_ON):
-        raise Errno.EINVAL
-    if mode == PR_SYS_DISPATCH_OFF and (offset or length or selector):
-        raise Errno.EINVAL
-    if mode == PR_SYS_DISPATCH_ON:
-        if offset and (offset + length) & _U64 <= offset:
+    """Switch it on or off for ``t``; with INCLUSIVE_ON the range is what is sent back.  EINVAL, EFAULT."""
+    end = (offset + length) & _U64
+    if mode == PR_SYS_DISPATCH_OFF:
+        if offset or length or selector:
+            raise Errno.EINVAL
+        t.user_dispatch = None
+    elif mode in (PR_SYS_DISPATCH_ON, PR_SYS_DISPATCH_INCLUSIVE_ON):
+        inclusive = mode == PR_SYS_DISPATCH_INCLUSIVE_ON
+        if (offset or inclusive) and end <= offset:
             raise Errno.EINVAL
         if selector >= USER_TOP:
             raise Errno.EFAULT
-    t.user_dispatch = UserDispatch(offset, length, selector) if mode == PR_SYS_DISPATCH_ON else None
+        if inclusive:  # the rest of the address space, around its end, is the thread's own
+            offset, length = end, -length & _U64
+        t.user_dispatch = UserDispatch(offset, length, selector)
+    else:
+        raise Errno.EINVAL
     set_trace_flags(t, t.trace_flags)
+
+
+def get_config(t: Thread) -> tuple[int, int, int, int]:
+    """Return mode, selector, offset and length as PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG shows them."""
+    dispatch = t.user_dispatch
+    if dispatch is None:
+        return PR_SYS_DISPATCH_OFF, 0, 0, 0
+    return PR_SYS_DISPATCH_ON, dispatch.selector, dispatch.offset, dispatch.length
 
 
 def syscall_user_dispatch(t: Thread, dispatch: UserDispatch) -> bool:

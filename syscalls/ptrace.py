@@ -29,6 +29,7 @@ from kernel.ptrace_user import (
 from kernel.signal import SIGINFO_SIZE, SigInfo
 from kernel.task import Thread
 from kernel.tls import USER_DESC_SIZE, get_thread_area, set_thread_area
+from kernel.user_dispatch import get_config, set_user_dispatch
 from kernel.waitqueue import Blocking
 from syscalls.table import syscall
 from syscalls.types import Address, Hex, Pid, enum
@@ -73,10 +74,14 @@ PTRACE_SECCOMP_GET_FILTER: Final = 0x420C
 PTRACE_SECCOMP_GET_METADATA: Final = 0x420D
 PTRACE_GET_SYSCALL_INFO: Final = 0x420E
 PTRACE_GET_RSEQ_CONFIGURATION: Final = 0x420F
+PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG: Final = 0x4210
+PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: Final = 0x4211
 PTRACE_SET_SYSCALL_INFO: Final = 0x4212
 
 _IOVEC: Final = Struct("<QQ")
 _PEEKSIGINFO_ARGS: Final = Struct("<QIi")
+_USER_DISPATCH: Final = Struct("<QQQQ")
+"""``struct ptrace_sud_config``: mode, selector, offset, len."""
 _SECCOMP_METADATA: Final = Struct("<QQ")
 """``struct seccomp_metadata``: filter_off, flags."""
 
@@ -325,6 +330,23 @@ def _set_syscall_info(t: Thread, target: Thread, addr: int, data: int) -> None:
     set_syscall_info(target, t.mm.read(data, SYSCALL_INFO_SIZE))
 
 
+def _get_user_dispatch(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Read which of its system calls are sent back to it (PR_SET_SYSCALL_USER_DISPATCH)."""
+    assert t.mm is not None
+    if addr != _USER_DISPATCH.size:
+        raise Errno.EINVAL
+    t.mm.write(data, _USER_DISPATCH.pack(*get_config(target)))
+
+
+def _set_user_dispatch(t: Thread, target: Thread, addr: int, data: int) -> None:
+    """Say which of its system calls are sent back to it."""
+    assert t.mm is not None
+    if addr != _USER_DISPATCH.size:
+        raise Errno.EINVAL
+    mode, selector, offset, length = _USER_DISPATCH.unpack(t.mm.read(data, _USER_DISPATCH.size))
+    set_user_dispatch(target, mode, offset, length, selector)
+
+
 def _get_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
     """Read a 32-bit TLS descriptor."""
     assert t.mm is not None
@@ -369,6 +391,8 @@ _REQUESTS: Final[dict[int, Callable[[Thread, Thread, int, int], int | None]]] = 
     PTRACE_GET_SYSCALL_INFO: _syscall_info,
     PTRACE_SET_SYSCALL_INFO: _set_syscall_info,
     PTRACE_GET_RSEQ_CONFIGURATION: _rseq_configuration,
+    PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: _get_user_dispatch,
+    PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG: _set_user_dispatch,
     PTRACE_GET_THREAD_AREA: _get_thread_area,
     PTRACE_SET_THREAD_AREA: _set_thread_area,
     PTRACE_ARCH_PRCTL: _arch_prctl,
