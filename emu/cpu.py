@@ -271,10 +271,9 @@ class Unit(Tlb):
 class Processor:
     """The processor (see ``kernel.hardware.Cpu``)."""
 
-    __slots__ = ("_clock", "_one_engine", "_register_file", "_switches", "_tables", "_units", "blocks",
-                 "code_changed", "common", "core", "debug_status", "error_code", "fault_address", "floating", "frames",
-                 "general", "loaded",
-                 "syscall", "vector")
+    __slots__ = ("_clock", "_one_engine", "_register_file", "_switches", "_tables", "_units", "blocks", "code_changed", "common",
+                 "core", "debug_status", "error_code", "fault_address", "floating", "frames", "general", "loaded", "syscall",
+                 "vector")
 
     def __init__(self, engine: Engine, clock: TimeStamps) -> None:
         """Drive ``engine``, and others beside it if they are of use; ``clock`` answers RDTSC."""

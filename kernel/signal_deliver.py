@@ -52,7 +52,6 @@ from kernel.signal_pending import (
     JOBCTL_TRAP_MASK,
     dequeue_signal,
     dequeue_synchronous_signal,
-    recalc_sigpending,
     restore_user_sigmask,
     set_current_blocked,
 )
@@ -118,7 +117,6 @@ def get_signal(t: Thread) -> Blocking[KSignal | None]:
         of_process = not t.pending.mask & ~t.blocked
         info = dequeue_synchronous_signal(t) or dequeue_signal(t, ~t.blocked)
         if info is None:
-            recalc_sigpending(t)
             return None
         actions = t.sighand.actions
         if t.ptrace and info.signo != SIGKILL and not actions[info.signo].flags & SA_IMMUTABLE:

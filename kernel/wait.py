@@ -65,7 +65,10 @@ def _waiters(t: Thread, flags: int) -> Iterable[Thread]:
 
 
 def _targets(t: Thread, options: WaitOptions) -> Iterator[tuple[Thread, bool]]:
-    """Yield (thread, as tracee) of everything the options may mean, children first."""
+    """Yield (thread, as tracee) of everything the options may mean, children first.
+
+    Whoever takes one away must not ask for more.
+    """
     flags = options.flags
     if options.kind == P_PID:
         pid = options.pid
@@ -86,10 +89,10 @@ def _targets(t: Thread, options: WaitOptions) -> Iterator[tuple[Thread, bool]]:
     if options.kind == P_PGID and pgrp is None:
         return
     for waiter in _waiters(t, flags):
-        for process in list(waiter.children):
+        for process in waiter.children:
             if pgrp is None or process.pgrp is pgrp:
                 yield process.wait_task, False
-        for tracee in list(waiter.ptraced):
+        for tracee in waiter.ptraced:
             if pgrp is None or tracee.process.pgrp is pgrp:
                 yield tracee, True
 
