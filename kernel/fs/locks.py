@@ -16,8 +16,7 @@ from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 if TYPE_CHECKING:
     from kernel.fs.fdtable import FdTable
     from kernel.fs.file import File
-    from kernel.task import Process
-
+    from kernel.task import Process, Thread
 F_RDLCK = 0
 F_WRLCK = 1
 F_UNLCK = 2
@@ -228,6 +227,20 @@ def holder(lock: RecordLock) -> str:
     if lock.process is None:
         return "the holder of an open-file-description lock"
     return f"process {lock.process.tgid}, which holds the record lock"
+
+
+def flush_locks(t: Thread, file: File) -> None:
+    """A descriptor of a FIFO or terminal was closed: the POSIX locks of the process on it are gone (filp_close)."""
+    inode = file.inode()
+    if inode is not None and inode.locks is not None:
+        inode.locks.release_posix(t.files)
+
+
+def release_locks(file: File) -> None:
+    """The last descriptor of a FIFO or terminal is closed: its other locks are gone (locks_remove_file)."""
+    inode = file.inode()
+    if inode is not None and inode.locks is not None:
+        inode.locks.release_file(file)
 
 
 def file_locks(file: File, graph: LockGraph) -> FileLocks:

@@ -34,6 +34,7 @@ from kernel.fs.file import (
     File,
     Stat,
 )
+from kernel.fs.locks import flush_locks, release_locks
 from kernel.signal import SIGPIPE
 from kernel.signal_send import send_sig_self
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
@@ -350,7 +351,13 @@ class PipeFile(File):
         where = self.where()
         return where.dentry.inode if where is not None else None
 
+    def flush(self, t: Thread) -> None:
+        if self.node is not None:
+            flush_locks(t, self)
+
     def release(self) -> None:
+        if self.node is not None:
+            release_locks(self)
         self.pipe.closed(self.access)
 
 

@@ -22,6 +22,7 @@ from kernel.fs.file import (
     File,
     Stat,
 )
+from kernel.fs.locks import release_locks
 from kernel.fs.ttyfile import TtyFile
 from kernel.pty import PKT_DATA, Pty
 from kernel.tty_ioctl import TCFLSH, TCIFLUSH, TCIOFLUSH, TCOFLUSH, TIOCINQ, TIOCOUTQ, TIOCSTI
@@ -54,6 +55,7 @@ class PtyMaster(TtyFile):
         self.on_close = on_close
 
     def release(self) -> None:
+        release_locks(self)
         self.line.close_master()
         self.on_close()
 

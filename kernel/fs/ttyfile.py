@@ -19,6 +19,7 @@ from kernel.fs.file import (
     File,
     Stat,
 )
+from kernel.fs.locks import flush_locks, release_locks
 from kernel.fs.path import d_path
 from kernel.signal import SIGTTIN, SIGTTOU
 from kernel.termios import TOSTOP, VMIN, VTIME
@@ -58,7 +59,11 @@ class TtyFile(File):
         self.place = place
         tty.opened()
 
+    def flush(self, t: Thread) -> None:
+        flush_locks(t, self)
+
     def release(self) -> None:
+        release_locks(self)
         self.tty.closed()
 
     # -- reading --------------------------------------------------------------------------------------------------
