@@ -19,6 +19,7 @@ from kernel.fs.proc.map_files import MapFilesDir
 from kernel.fs.proc.mem import MemInode
 from kernel.fs.proc.net import NetDir
 from kernel.fs.proc.ns import NsDir, UserNsFile, set_timens_offsets, timens_offsets
+from kernel.fs.proc.numa import numa_maps
 from kernel.fs.proc.pagemap import PagemapInode, clear_refs
 from kernel.fs.proc.target import TableDir, Target, TaskDentry, TaskNode, number
 from kernel.fs.regular import DirectoryFile
@@ -97,6 +98,7 @@ TGID_BASE = Table(
     reg(b"stat", 0o444, array.tgid_stat),
     reg(b"statm", 0o444, array.statm),
     reg(b"maps", 0o444, task_mmu.maps, access=MAPS_ACCESS),
+    reg(b"numa_maps", 0o444, numa_maps, access=MAPS_ACCESS),
     special(b"mem", 0o600, MemInode),
     task_link(b"cwd", cwd_link),
     task_link(b"root", root_link),

@@ -57,4 +57,7 @@ def msg(t: Thread, _: object) -> bytes:
     return _MSG_HEADER + b"".join(lines)
 
 
-FILES = (reg(b"sysvipc/msg", 0o444, msg), reg(b"sysvipc/shm", 0o444, shm),)
+FILES = (
+    reg(b"sysvipc/msg", 0o444, msg),
+    reg(b"sysvipc/shm", 0o444, shm),
+)
