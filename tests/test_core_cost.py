@@ -17,18 +17,20 @@ from core_world import World, wait
 from kernel import wait as kernel_wait
 from kernel.clone import CloneArgs, kernel_clone
 from kernel.exit import do_exit
+from kernel.ns import CLONE_NEWPID
 from kernel.pid import ns_of
 from kernel.semantics import Semantics
-from kernel.signal import SIGCHLD
+from kernel.signal import SIGCHLD, SIGKILL
+from kernel.signal_send import send_sig
 from kernel.task import EXIT_ZOMBIE, Thread
 from kernel.wait import WNOHANG, Report, WaitOptions, parse_wait4
 
 MODELS = pytest.mark.parametrize("model", ["leaderless", "linux"])
 
 
-def fork(world: World, parent: Thread) -> Thread:
-    """Let ``parent`` fork; return the child."""
-    number = world.do(parent, lambda t: kernel_clone(t, CloneArgs(0, SIGCHLD)))
+def fork(world: World, parent: Thread, flags: int = 0) -> Thread:
+    """Let ``parent`` fork, with CLONE_* ``flags``; return the child."""
+    number = world.do(parent, lambda t: kernel_clone(t, CloneArgs(flags, SIGCHLD)))
     assert isinstance(number, int)
     child = ns_of(parent).find_thread(number)
     assert child is not None
@@ -165,3 +167,48 @@ def _nobody(world: World, parent: Thread) -> None:
 @pytest.mark.parametrize("others", [_strangers, _siblings, _zombies, _past])
 def test_a_cycle_of_fork_exit_wait_costs_the_same_beside_a_thousand_others(model: str, others: Any) -> None:
     assert cycle_cost(model, others) == cycle_cost(model, _nobody)
+
+
+@MODELS
+def test_ten_pid_namespaces_deep_a_cycle_costs_at_most_a_third_more(model: str) -> None:
+    def cost(depth: int) -> int:
+        with World(Semantics.named(model)) as world:
+            parent = world.spawn()
+            for _ in range(depth):
+                parent = fork(world, parent, CLONE_NEWPID)
+
+            def cycle() -> None:
+                child = fork(world, parent)
+                leave(world, child)
+                assert isinstance(wait_for(world, parent, child.pid.nr_in(ns_of(parent))), Report)
+
+            cycle()
+            return operations(cycle)
+
+    shallow, deep = cost(0), cost(10)
+    print(f"operations of fork + exit + wait: {shallow}, ten namespaces deep {deep}")
+    assert deep <= 1.3 * shallow
+
+
+@MODELS
+def test_the_death_of_a_namespace_is_linear_in_its_processes(model: str) -> None:
+    def cost(processes: int) -> int:
+        with World(Semantics.named(model), max_procs=2000) as world:
+            parent = world.spawn()
+            init = fork(world, parent, CLONE_NEWPID)
+            for _ in range(processes):
+                fork(world, init)
+
+            def death() -> None:
+                send_sig(init.process, SIGKILL)
+                world.settle()
+
+            count = operations(death)
+            assert len(init.pid.ns.pids) == 1
+            assert isinstance(wait_for(world, parent, init.tid), Report)
+            assert not init.pid.ns.pids
+            return count
+
+    few, many = cost(50), cost(500)
+    print(f"operations of the death of a namespace with 50 processes: {few}, with 500: {many}")
+    assert many <= 11 * few
