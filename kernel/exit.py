@@ -329,6 +329,9 @@ def _zap_pid_namespace(t: Thread, ns: PidNamespace) -> None:
     is empty.  Its own children reap themselves, because it now ignores SIGCHLD.
     """
     ns.dead = True
+    if ns.reboot:
+        # Whoever made the namespace learns that it was to be restarted or halted (reboot_pid_ns).
+        t.process.group_exit, t.process.group_exit_code = True, ns.reboot
     t.sighand.actions[SIGCHLD] = t.sighand.actions[SIGCHLD].ignoring()
     for number, pid in list(ns.pids.items()):
         if number > 1 and pid.process is not None and pid.process is not t.process:

@@ -134,3 +134,10 @@ def test_after_init_is_reaped_nothing_of_its_namespace_is_left(semantics: str) -
     assert before["charged namespaces"] == 0
     assert before["detached"] == 0
     assert before["tasks"] == 3
+
+
+@pytest.mark.parametrize("semantics", ["leaderless", "linux"])
+def test_reboot_in_a_namespace(semantics: str) -> None:
+    """The host must not try: SIGHUP for a restart, SIGINT for a halt (reboot(2), "Behavior inside PID namespaces")."""
+    result = tgid.run([program("ns_reboot")], semantics=semantics)
+    assert (result.status, result.stdout.count(b"ok "), b"WRONG" in result.stdout) == (0, 9, False), result.stdout
