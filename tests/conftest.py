@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -26,6 +27,14 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Machine, "close", look_and_close)
     yield
     assert not any(left), f"left over: {left}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def default_dispositions() -> None:
+    """A shell starts what runs in the background with SIGINT and SIGQUIT ignored, which programs run natively would inherit."""
+    for signo, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(signo) is signal.SIG_IGN:
+            signal.signal(signo, handler)
 
 
 @pytest.fixture(scope="session")

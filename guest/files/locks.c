@@ -104,5 +104,18 @@ int main(void)
     TRY(set(read_only, F_SETLK, 9, 0, 1));
     TRY(set(pipes[0], F_SETLK, F_RDLCK, 0, 1));
     unlink("locked");
+
+    /* A FIFO is a file with a name like any other. */
+    MUST(mkfifo("fifo", 0600));
+    int fifo = MUST(open("fifo", O_RDWR));
+    TRY(set(fifo, F_SETLK, F_WRLCK, 0, 0));
+    CHILD({ fifo = open("fifo", O_RDWR); TRY(set(fifo, F_SETLK, F_WRLCK, 0, 0)); });
+    close(open("fifo", O_RDWR));
+    CHILD({ fifo = open("fifo", O_RDWR); TRY(set(fifo, F_SETLK, F_WRLCK, 0, 0)); });
+    TRY(flock(fifo, LOCK_EX));
+    close(fifo);
+    fifo = MUST(open("fifo", O_RDWR));
+    TRY(flock(fifo, LOCK_EX | LOCK_NB));
+    unlink("fifo");
     return 0;
 }

@@ -247,7 +247,11 @@ class File:
         raise Errno.ENOTDIR
 
     def flush(self, t: Thread) -> None:
-        """One descriptor of it was closed (``filp_close``): drop POSIX locks."""
+        """A descriptor was closed (filp_close): the process's POSIX locks on the file are gone, whichever descriptor made them
+        (fcntl(2))."""
+        inode = self.inode()
+        if inode is not None and inode.locks is not None:
+            inode.locks.release_posix(t.files)
 
     def release(self) -> None:
         """The last reference is gone."""
@@ -258,12 +262,15 @@ class File:
         return self
 
     def drop(self) -> None:
-        """Drop a reference; release at 0."""
+        """Drop a reference; release at 0, with flock and open-file-description locks (__fput)."""
         self.refs -= 1
         if self.refs == 0:
             if self.on_release:
                 for forget in list(self.on_release):
                     forget()
+            inode = self.inode()
+            if inode is not None and inode.locks is not None:
+                inode.locks.release_file(self)
             self.release()
 
 

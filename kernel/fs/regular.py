@@ -67,18 +67,9 @@ class PlacedFile(File):
             vm_flags &= ~VM_MAYEXEC
         return vm_flags
 
-    def flush(self, t: Thread) -> None:
-        """A descriptor was closed: the process's POSIX locks on the file are gone, whichever descriptor made them
-        (fcntl(2))."""
-        if self.node.locks is not None:
-            self.node.locks.release_posix(t.files)
-
     def release(self) -> None:
-        """Drop flock and open-file-description locks."""
-        node = self.node
-        if node.locks is not None:
-            node.locks.release_file(self)
-        node.released()
+        """Give the inode back."""
+        self.node.released()
 
 
 def seek(position: int, offset: int, whence: int, size: int) -> int:
