@@ -77,6 +77,8 @@ TRACE_BLOCK: Final = 32
 TRACE_CHANGED: Final = 16
 """The tracer has written registers since the system call was entered: number and arguments are to be read anew."""
 EFLAGS_TF: Final = 0x100
+MAX_INSN_SIZE: Final = 15
+_PREFIXES: Final = bytes((0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3, *range(0x40, 0x50)))
 
 
 def reparented(t: Thread) -> bool:
@@ -145,16 +147,33 @@ def set_trace_flags(t: Thread, flags: int) -> None:
         t.work &= ~WORK_TRACE
 
 
+def _is_setting_trap_flag(t: Thread) -> bool:
+    """Tell whether the next instruction loads the flags: POPF or IRET behind any prefixes (is_setting_trap_flag)."""
+    mm = t.mm
+    if mm is None:
+        return False
+    rip = t.cpu.rip
+    code = mm.copy_in_partial(rip, 1, True)
+    if code and code in _PREFIXES:
+        code = mm.copy_in_partial(rip, MAX_INSN_SIZE, True).lstrip(_PREFIXES)[:1]
+    return code in (b"\x9d", b"\xcf")
+
+
 def single_step(t: Thread, on: bool, blocks: bool = False) -> None:
     """Switch the debugger's single-stepping of ``t``; with ``blocks`` from branch to branch (user_enable_single_step,
     user_enable_block_step, user_disable_single_step)."""
-    set_block_step(t, blocks)
+    if blocks or t.debug is not None:
+        set_block_step(t, blocks)
     flags = t.trace_flags
     if on:
-        flags |= TRACE_STEP
-        if not t.cpu.eflags & EFLAGS_TF:
-            t.cpu.eflags |= EFLAGS_TF
+        eflags = t.cpu.eflags
+        if not eflags & EFLAGS_TF:
+            t.cpu.eflags = eflags | EFLAGS_TF
+        if _is_setting_trap_flag(t):
+            flags &= ~TRACE_FORCED_TF  # what the instruction leaves in the flag is the program's own
+        elif not eflags & EFLAGS_TF and not flags & TRACE_STEP:
             flags |= TRACE_FORCED_TF
+        flags |= TRACE_STEP
     elif flags & (TRACE_STEP | TRACE_FORCED_TF):
         if flags & TRACE_FORCED_TF:
             t.cpu.eflags &= ~EFLAGS_TF

@@ -94,6 +94,51 @@ static void single(void)
     finish();
 }
 
+extern char flags_start[], flags_pop[], flags_end[];
+
+/* A program that sets its own trap flag, stepped. */
+static void own_flag(int from_pop)
+{
+    out("-- the program's own trap flag%s\n", from_pop ? ", first step" : "");
+    pid = FORK({
+        MUST(ptrace(PTRACE_TRACEME, 0, 0, 0));
+        raise(SIGSTOP);
+        asm volatile("flags_start: pushfq\n"
+                     "orl $0x100, (%%rsp)\n"
+                     "flags_pop: popfq\n"
+                     "nop\n"
+                     "pushfq\n"
+                     "andl $~0x100, (%%rsp)\n"
+                     "popfq\n"
+                     "nop\n"
+                     "flags_end: nop\n" ::: "memory", "cc");
+        _exit(0);
+    });
+    waitpid(pid, NULL, 0);
+    char *place = from_pop ? flags_pop : flags_start;
+    long word = ptrace(PTRACE_PEEKTEXT, pid, place, 0);
+    MUST(ptrace(PTRACE_POKETEXT, pid, place, (word & ~0xffL) | 0xcc));
+    MUST(ptrace(PTRACE_CONT, pid, 0, 0));
+    waitpid(pid, NULL, 0);
+    MUST(ptrace(PTRACE_POKETEXT, pid, place, word));
+    MUST(ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.rip), place));
+    for (int i = 0; i < 8; i++) {
+        struct user_regs_struct regs;
+        siginfo_t info;
+        MUST(ptrace(i == 2 ? PTRACE_CONT : PTRACE_SINGLESTEP, pid, 0, 0));
+        int status;
+        MUST(waitpid(pid, &status, __WALL));
+        if (!WIFSTOPPED(status)) {
+            out("  %s\n", status_name(status));
+            return;
+        }
+        MUST(ptrace(PTRACE_GETREGS, pid, 0, &regs));
+        MUST(ptrace(PTRACE_GETSIGINFO, pid, 0, &info));
+        out("  at %ld code %d TF %d\n", (long)regs.rip - (long)flags_start, info.si_code, (int)(regs.eflags >> 8 & 1));
+    }
+    finish();
+}
+
 static void emulation(void)
 {
     out("-- calls that are not made\n");
@@ -206,6 +251,8 @@ static void forks(void)
 int main(void)
 {
     single();
+    own_flag(0);
+    own_flag(1);
     emulation();
     injected();
     forks();
