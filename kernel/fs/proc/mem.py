@@ -59,6 +59,9 @@ class MemFile(PlacedFile):
             raise Errno.EIO
         return count
 
+    def truncate(self, t: Thread, size: int) -> None:
+        """Nothing happens (proc_setattr)."""
+
     def read(self, t: Thread, size: int) -> bytes:
         """Read at the position."""
         data = self.pread(t, size, self.pos)
