@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kernel.fs.fdtable import FdTable
     from kernel.fs.file import File
     from kernel.task import Process, Thread
+
 F_RDLCK = 0
 F_WRLCK = 1
 F_UNLCK = 2

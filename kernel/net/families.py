@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.cred import CAP_NET_RAW
 from kernel.errno import Errno
 from kernel.net.inet_options import IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP
-from kernel.net.netlink import NETLINK_ROUTE, NetlinkSocket
+from kernel.net.netlink import PROTOCOLS, NetlinkSocket
 from kernel.net.socket import (
     AF_INET,
     AF_INET6,
@@ -68,7 +68,7 @@ def _inet(t: Thread, family: int, kind: int, protocol: int, flags: int) -> Socke
 def _netlink(t: Thread, family: int, kind: int, protocol: int, flags: int) -> Socket:
     if kind not in (SOCK_RAW, SOCK_DGRAM):
         raise Errno.ESOCKTNOSUPPORT
-    if protocol != NETLINK_ROUTE:
+    if protocol not in PROTOCOLS:
         raise Errno.EPROTONOSUPPORT
     return NetlinkSocket(t, kind, protocol, flags)
 

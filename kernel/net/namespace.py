@@ -59,7 +59,8 @@ class NetNamespace(Namespace):
         self.unix = UnixNames()
         self.tcp = PortTable(True)
         self.udp = PortTable(False)
-        self.netlink_ports: set[int] = set()
+        self.netlink_ports: set[tuple[int, int]] = set()
+        """(protocol, address) of the netlink sockets."""
 
     def by_index(self, index: int) -> Interface:
         """Return an interface.  ENODEV."""

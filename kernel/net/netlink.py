@@ -1,13 +1,14 @@
 """Netlink sockets: requests to the kernel as messages (netlink(7), net/netlink/af_netlink.c).
 
-There is one protocol, NETLINK_ROUTE: it is how ``ip``, glibc and container tools ask about interfaces and set them up.  A
-request is answered before send returns; the answers wait in the socket's queue.
+There are two protocols: NETLINK_ROUTE is how ``ip``, glibc and container tools ask about interfaces and set them up,
+NETLINK_SOCK_DIAG how ``ss`` asks for sockets.  A request is answered before send returns; the answers wait in the socket's queue.
 """
 
 from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from kernel.cred import CAP_NET_ADMIN
@@ -15,6 +16,7 @@ from kernel.errno import Errno
 from kernel.fs.file import POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND, POLLWRNORM
 from kernel.net.options import FLAG, NUMBER, SO_PASSCRED, SOCKET_OPTIONS, SOL_SOCKET, at_level
 from kernel.net.rtnetlink import NLM_F_ACK, NLMSG_ERROR, NLMSG_MIN_TYPE, Message, message, requests, route_request
+from kernel.net.sock_diag import diag_request
 from kernel.net.socket import (
     AF_NETLINK,
     AF_UNSPEC,
@@ -31,9 +33,15 @@ from kernel.net.socket import (
 from kernel.pid import ns_of
 
 if TYPE_CHECKING:
+    from kernel.net.namespace import NetNamespace
     from kernel.task import Thread
 
-NETLINK_ROUTE: Final = 0
+NETLINK_ROUTE, NETLINK_SOCK_DIAG = 0, 4
+PROTOCOLS: Final[Mapping[int, Callable[[Thread, NetNamespace, Message, int], list[bytes]]]] = {
+    NETLINK_ROUTE: route_request,
+    NETLINK_SOCK_DIAG: diag_request,
+}
+"""Protocol -> what answers a request."""
 SOL_NETLINK: Final = 270
 NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, NETLINK_PKTINFO, NETLINK_BROADCAST_ERROR, NETLINK_NO_ENOBUFS = range(1, 6)
 NETLINK_LISTEN_ALL_NSID, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 8, 10, 11, 12
@@ -83,7 +91,7 @@ class NetlinkSocket(Socket):
             if port != self.port:
                 raise Errno.EINVAL
         elif port:
-            if port in self.net.netlink_ports:
+            if (self.protocol, port) in self.net.netlink_ports:
                 raise Errno.EADDRINUSE
             self._take(port)
         else:
@@ -92,14 +100,14 @@ class NetlinkSocket(Socket):
 
     def _take(self, port: int) -> None:
         self.port = port
-        self.net.netlink_ports.add(port)
+        self.net.netlink_ports.add((self.protocol, port))
 
     def _autobind(self, t: Thread) -> None:
         """netlink_autobind: the process's number, or one no process has."""
         taken = self.net.netlink_ports
         port = t.process.tgid_pid.nr_in(ns_of(t))
         following = (1 << 32) - 4097
-        while port in taken:
+        while (self.protocol, port) in taken:
             port = following
             following -= 1
         self._take(port)
@@ -145,7 +153,7 @@ class NetlinkSocket(Socket):
             return
         error, explanation = 0, b""
         try:
-            answers = route_request(t, self.net, request, self.port)
+            answers = PROTOCOLS[self.protocol](t, self.net, request, self.port)
         except Errno as refusal:
             answers, error = [], refusal.number
             if self.option(NETLINK_EXT_ACK, SOL_NETLINK) and refusal.args:
@@ -171,7 +179,7 @@ class NetlinkSocket(Socket):
         return Received(data[:size], _SOCKADDR_NL.pack(AF_NETLINK, 0, 0), beside, truncated, len(data))
 
     def release(self) -> None:
-        self.net.netlink_ports.discard(self.port)
+        self.net.netlink_ports.discard((self.protocol, self.port))
 
     def poll(self, t: Thread) -> int:
         mask = POLLOUT | POLLWRNORM | POLLWRBAND

@@ -63,12 +63,13 @@ def requests(data: bytes) -> Iterator[Message]:
         data = data[length + 3 & ~3 :]
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def attribute(kind: int, value: bytes) -> bytes:
+    """Return one attribute of a message (``struct nlattr``)."""
     return struct.pack("<HH", 4 + len(value), kind) + value + bytes(-len(value) & 3)
 
 
 def _u32(kind: int, value: int) -> bytes:
-    return _attribute(kind, struct.pack("<I", value))
+    return attribute(kind, struct.pack("<I", value))
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:
@@ -91,21 +92,21 @@ def _link(device: Interface) -> bytes:
     return b"".join(
         (
             _IFINFOMSG.pack(0, ARPHRD_LOOPBACK, device.index, flags, 0),
-            _attribute(IFLA_IFNAME, device.name + b"\0"),
+            attribute(IFLA_IFNAME, device.name + b"\0"),
             _u32(IFLA_TXQLEN, TX_QUEUE),
-            _attribute(IFLA_OPERSTATE, bytes((IF_OPER_UNKNOWN if up else IF_OPER_DOWN,))),
-            _attribute(IFLA_LINKMODE, b"\0"),
+            attribute(IFLA_OPERSTATE, bytes((IF_OPER_UNKNOWN if up else IF_OPER_DOWN,))),
+            attribute(IFLA_LINKMODE, b"\0"),
             _u32(IFLA_MTU, device.mtu),
             _u32(IFLA_GROUP, 0),
             _u32(IFLA_PROMISCUITY, 0),
             _u32(IFLA_NUM_TX_QUEUES, 1),
             _u32(IFLA_NUM_RX_QUEUES, 1),
-            _attribute(IFLA_CARRIER, b"\1"),
-            _attribute(IFLA_QDISC, b"noqueue\0" if device.was_up else b"noop\0"),
-            _attribute(IFLA_ADDRESS, bytes(6)),
-            _attribute(IFLA_BROADCAST, bytes(6)),
-            _attribute(IFLA_STATS64, struct.pack("<4Q", *counts) + bytes(21 * 8)),
-            _attribute(IFLA_STATS, struct.pack("<4I", *(count & 0xFFFFFFFF for count in counts)) + bytes(20 * 4)),
+            attribute(IFLA_CARRIER, b"\1"),
+            attribute(IFLA_QDISC, b"noqueue\0" if device.was_up else b"noop\0"),
+            attribute(IFLA_ADDRESS, bytes(6)),
+            attribute(IFLA_BROADCAST, bytes(6)),
+            attribute(IFLA_STATS64, struct.pack("<4Q", *counts) + bytes(21 * 8)),
+            attribute(IFLA_STATS, struct.pack("<4I", *(count & 0xFFFFFFFF for count in counts)) + bytes(20 * 4)),
         )
     )
 
@@ -116,10 +117,10 @@ def _link6(device: Interface) -> bytes:
     return b"".join(
         (
             _IFINFOMSG.pack(AF_INET6, ARPHRD_LOOPBACK, device.index, flags, 0),
-            _attribute(IFLA_IFNAME, device.name + b"\0"),
-            _attribute(IFLA_ADDRESS, bytes(6)),
+            attribute(IFLA_IFNAME, device.name + b"\0"),
+            attribute(IFLA_ADDRESS, bytes(6)),
             _u32(IFLA_MTU, device.mtu),
-            _attribute(IFLA_OPERSTATE, bytes((IF_OPER_UNKNOWN if device.up else IF_OPER_DOWN,))),
+            attribute(IFLA_OPERSTATE, bytes((IF_OPER_UNKNOWN if device.up else IF_OPER_DOWN,))),
         )
     )
 
@@ -131,9 +132,9 @@ def _address(device: Interface, address: IfAddr) -> bytes:
     return b"".join(
         (
             _IFADDRMSG.pack(AF_INET if four else AF_INET6, address.prefix, IFA_F_PERMANENT, scope, device.index),
-            _attribute(IFA_ADDRESS, address.packed),
-            _attribute(IFA_LOCAL, address.packed) + _attribute(IFA_LABEL, device.name + b"\0") if four else b"",
-            _attribute(IFA_CACHEINFO, struct.pack("<IIII", 0xFFFFFFFF, 0xFFFFFFFF, 0, 0)),
+            attribute(IFA_ADDRESS, address.packed),
+            attribute(IFA_LOCAL, address.packed) + attribute(IFA_LABEL, device.name + b"\0") if four else b"",
+            attribute(IFA_CACHEINFO, struct.pack("<IIII", 0xFFFFFFFF, 0xFFFFFFFF, 0, 0)),
             _u32(IFA_FLAGS, IFA_F_PERMANENT),
         )
     )
@@ -146,8 +147,8 @@ def _route(device: Interface, address: bytes, prefix: int, kind: int, source: by
     head = _RTMSG.pack(
         AF_INET if four else AF_INET6, prefix, 0, 0, RT_TABLE_LOCAL, RTPROT_KERNEL, scope, kind, 0
     )  # fmt: skip
-    rest = _u32(RTA_TABLE, RT_TABLE_LOCAL) + _attribute(RTA_DST, address)
-    rest += _attribute(RTA_PREFSRC, source) if four else _u32(RTA_PRIORITY, 0)
+    rest = _u32(RTA_TABLE, RT_TABLE_LOCAL) + attribute(RTA_DST, address)
+    rest += attribute(RTA_PREFSRC, source) if four else _u32(RTA_PRIORITY, 0)
     return head + rest + _u32(RTA_OIF, device.index)
 
 
@@ -272,8 +273,8 @@ def _get_routes(net: NetNamespace, request: Message) -> list[bytes]:
     size = len(destination) * 8
     family = AF_INET if size == 32 else AF_INET6
     head = _RTMSG.pack(family, size, 0, 0, RT_TABLE_MAIN, 0, 0, RTN_LOCAL, RTCF_LOCAL | RTM_F_CLONED)
-    rest = _u32(RTA_TABLE, RT_TABLE_MAIN) + _attribute(RTA_DST, destination) + _u32(RTA_OIF, net.lo.index)
-    return [head + rest + _attribute(RTA_PREFSRC, source) + _u32(RTA_UID, 0) + _attribute(RTA_CACHEINFO, bytes(32))]
+    rest = _u32(RTA_TABLE, RT_TABLE_MAIN) + attribute(RTA_DST, destination) + _u32(RTA_OIF, net.lo.index)
+    return [head + rest + attribute(RTA_PREFSRC, source) + _u32(RTA_UID, 0) + attribute(RTA_CACHEINFO, bytes(32))]
 
 
 def _nothing(net: NetNamespace, request: Message) -> list[bytes]:

@@ -26,5 +26,6 @@ names = socket.socket(socket.AF_UNIX)
 names.bind("\0abstract")
 names.listen()
 sys.stdout.flush()
-listing = "ss -tuan 2>/dev/null | awk '{ print $1, $2, $3, $5, $6 }' | sort; cat /proc/net/if_inet6; grep -c . /proc/net/unix"
+only_six = socket.create_server(("::", 8082), family=socket.AF_INET6, backlog=7)
+listing = "ss -tuan | awk '{ print $1, $2, $3, $4, $5, $6 }' | sort; ss -xl; cat /proc/net/if_inet6; grep -c . /proc/net/unix"
 subprocess.run(["sh", "-c", listing])

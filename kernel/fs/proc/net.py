@@ -163,13 +163,14 @@ def _ipv6_route(t: Thread, target: Target) -> bytes:
 def _sockstat(t: Thread, target: Target) -> bytes:
     net = _net(target)
     tcp = [each for each in _holders(net.tcp, AF_INET) if isinstance(each, TcpSocket) and each.state is not State.CLOSE]
+    allocated = sum(isinstance(each, TcpSocket) for each in net.tcp.all())
     waiting = sum(isinstance(each, TimeWait) for each in net.tcp.all())
     orphans = sum(each.orphan for each in tcp)
     udp = sum(1 for _ in _holders(net.udp, AF_INET))
     used = len(net.unix.sockets) + len(tcp) + udp
     return (
         b"sockets: used %d\nTCP: inuse %d orphan %d tw %d alloc %d mem 0\nUDP: inuse %d mem 0\nUDPLITE: inuse 0\n"
-        b"RAW: inuse 0\nFRAG: inuse 0 memory 0\n" % (used, len(tcp), orphans, waiting, len(tcp), udp)
+        b"RAW: inuse 0\nFRAG: inuse 0 memory 0\n" % (used, len(tcp), orphans, waiting, allocated, udp)
     )
 
 
@@ -197,8 +198,8 @@ def _sockstat6(t: Thread, target: Target) -> bytes:
 
 def _netlink(t: Thread, target: Target) -> bytes:
     lines = [b"sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"]
-    for port in [0, *sorted(_net(target).netlink_ports)]:
-        lines.append(b"%s 0   %-10d 00000000 0        0        0     2        0        %-8d\n" % (_UNKNOWN, port, 0))
+    for protocol, port in sorted(_net(target).netlink_ports | {(0, 0), (4, 0)}):
+        lines.append(b"%s %-3d %-10d 00000000 0        0        0     2        0        %-8d\n" % (_UNKNOWN, protocol, port, 0))
     return b"".join(lines)
 
 
