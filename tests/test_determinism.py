@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import emu.cpu
 import tgid
 from guest import build
 from kernel.kernel import Watch
@@ -148,6 +149,16 @@ def test_in_a_fresh_process_with_another_hash_seed(name: str) -> None:
 @pytest.mark.parametrize("name", ["posix_timers", "sigchld", "orphans", "threads_and_signals"])
 def test_without_the_extension(name: str) -> None:
     assert observe(command(name)) == observe(command(name), accelerate=False)
+
+
+@pytest.mark.parametrize("name", ["pipeline", "python", "sigchld", "fuzz_syscalls", "tracer"])
+def test_nobody_notices_which_engine_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Address spaces that alternate get engines of their own; here all do, and change them all the time."""
+    argv = [guest("bench_step"), "300"] if name == "tracer" else command(name)
+    common = observe(argv)
+    monkeypatch.setattr(emu.cpu, "_MANY_LOADS", 2)
+    monkeypatch.setattr(emu.cpu, "_LONG", 4)
+    assert observe(argv) == common
 
 
 def test_the_seed_matters_and_nothing_else() -> None:
