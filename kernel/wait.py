@@ -116,8 +116,13 @@ def _scan(t: Thread, options: WaitOptions) -> Report | bool:
     something = False
     flags = options.flags
     for target, as_tracee in _targets(t, options):
-        # Tracees are always eligible.
-        if not as_tracee and not flags & WALL and not _eligible(target, flags):
+        # Tracees are always eligible, and so are the usual children for the usual waiter.
+        if (
+            not as_tracee
+            and not flags & WALL
+            and (flags & WCLONE or target.process.exit_signal != SIGCHLD)
+            and not _eligible(target, flags)
+        ):
             continue
         state = target.exit_state
         if state == EXIT_NONE:
