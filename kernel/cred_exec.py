@@ -18,6 +18,7 @@ from kernel.user_ns import INVALID_ID, from_kgid, from_kuid, make_kuid
 
 if TYPE_CHECKING:
     from kernel.fs.file import File, Stat
+    from kernel.fs.mount import Mount
     from kernel.task import Thread
 
 _S_ISUID = 0o4000
@@ -39,6 +40,14 @@ def set_ids(t: Thread, stat: Stat, nosuid: bool) -> tuple[int, int]:
     if stat.mode & (_S_ISGID | _S_IXGRP) == _S_ISGID | _S_IXGRP:
         egid = stat.gid
     return euid, egid
+
+
+def _may_suid(t: Thread, mount: Mount) -> bool:
+    """Tell whether set-id bits in a mount count for ``t`` (mnt_may_suid): a mount of another namespace, or a file system that
+    somebody in a namespace below has mounted, could hold anything."""
+    if mount.flags & MS_NOSUID or mount.ns is not t.nsproxy.mnt:
+        return False
+    return t.cred.user_ns.is_descendant_of(mount.fs.user_ns)
 
 
 def may_dump(t: Thread, files: Sequence[File]) -> bool:
@@ -66,7 +75,7 @@ def exec_creds(t: Thread, executable: File, stat: Stat) -> tuple[Cred, bool]:
     """
     old = t.cred
     where = executable.where()
-    euid, egid = set_ids(t, stat, where is not None and where.mount.flags & MS_NOSUID != 0)
+    euid, egid = set_ids(t, stat, where is not None and not _may_suid(t, where.mount))
     permitted = 0
     privileged = False
     root = make_kuid(old.user_ns, 0)

@@ -17,8 +17,12 @@ from kernel.cred_exec import exec_creds, may_dump
 from kernel.errno import Errno
 from kernel.fs.mount import MS_NOSUID
 from kernel.task import Thread
+from kernel.user_ns import INIT_USER_NS, UserNamespace
 
 USER = Cred.user(1000, 2000, (2000, 3000))
+
+MOUNTS: Any = SimpleNamespace()
+"""The mount namespace of the thread."""
 
 
 class Executable:
@@ -27,6 +31,8 @@ class Executable:
     def __init__(self, mode: int = 0o755, uid: int = 0, gid: int = 0, mount_flags: int = 0, readable: bool = True) -> None:
         self.attributes = SimpleNamespace(mode=mode | 0o100000, uid=uid, gid=gid)
         self.mount_flags = mount_flags
+        self.mount_ns: object = MOUNTS
+        self.mounter = INIT_USER_NS
         self.readable = readable
 
     def where(self) -> Any:
@@ -35,13 +41,15 @@ class Executable:
                 raise Errno.EACCES
 
         inode = SimpleNamespace(permission=permission)
-        return SimpleNamespace(mount=SimpleNamespace(flags=self.mount_flags), dentry=SimpleNamespace(inode=inode))
+        mount = SimpleNamespace(flags=self.mount_flags, ns=self.mount_ns, fs=SimpleNamespace(user_ns=self.mounter))
+        return SimpleNamespace(mount=mount, dentry=SimpleNamespace(inode=inode))
 
 
 @pytest.fixture
 def t() -> Thread:
     thread = TimedWorld().process_with_memory()
     thread.cred = USER
+    thread.nsproxy = SimpleNamespace(mnt=MOUNTS)  # type: ignore[assignment]
     return thread
 
 
@@ -58,6 +66,14 @@ def test_set_uid_root_gives_everything(t: Thread) -> None:
     assert (cred.uid, cred.euid, cred.suid, cred.fsuid) == (1000, 0, 0, 0)
     assert cred.permitted == cred.effective == CAP_FULL_SET
     assert secure
+
+
+def test_set_id_bits_of_what_others_mounted_do_not_count(t: Thread) -> None:
+    """A mount of another namespace, or made by root of a user namespace below, could hold anything (mnt_may_suid)."""
+    foreign, below = Executable(0o4755), Executable(0o4755)
+    foreign.mount_ns = object()
+    below.mounter = UserNamespace(INIT_USER_NS, 1000, 1000, 1)
+    assert run(t, foreign) == run(t, below) == (USER, False)
 
 
 def test_set_uid_of_another_user_gives_no_capability(t: Thread) -> None:

@@ -43,6 +43,7 @@ from kernel.fs.inode import (
 from kernel.fs.mount import MS_NODEV, Mount, Path, cross
 from kernel.fs.path import Walk
 from kernel.fs.regular import PathFile
+from kernel.user_ns import INIT_USER_NS, INVALID_ID, from_kgid, from_kuid
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -151,9 +152,13 @@ def _create(t: Thread, mount: Mount, here: Dentry, name: bytes, how: OpenHow, wa
 
 
 def may_create(t: Thread, here: Dentry) -> None:
-    """Check that ``t`` may add a name to a directory (may_create).  ENOENT if the directory is gone, EACCES."""
+    """Check that ``t`` may add a name to a directory (may_create).  ENOENT if the directory is gone, EACCES; EOVERFLOW if what
+    ``t`` makes would belong to an id that has no number in the user namespace of the file system."""
     if here.unlinked:
         raise Errno.ENOENT
+    ns, cred = here.inode.fs.user_ns, t.cred
+    if ns is not INIT_USER_NS and INVALID_ID in (from_kuid(ns, cred.fsuid), from_kgid(ns, cred.fsgid)):
+        raise Errno.EOVERFLOW
     here.inode.permission(t, MAY_WRITE | MAY_EXEC)
 
 
@@ -187,7 +192,7 @@ def _may_open(t: Thread, where: Path, flags: int) -> File | Blocking[File]:
     elif kind == S_IFLNK:
         raise Errno.ELOOP
     elif kind in (S_IFCHR, S_IFBLK):
-        if mount.flags & MS_NODEV:
+        if mount.flags & MS_NODEV or (mount.fs.user_ns is not INIT_USER_NS and mount.fs.type != b"devpts"):
             raise Errno.EACCES
         truncate = 0
     elif kind in (S_IFIFO, S_IFSOCK):

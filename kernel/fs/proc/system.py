@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernel import utsname
+from kernel.clocks import CLOCK_BOOTTIME, timens_offset
 from kernel.fs.proc import memory
 from kernel.fs.proc.generic import Entry, link, reg
 from kernel.fs.proc.locks import locks
@@ -45,7 +46,7 @@ def usage(kernel: Kernel) -> Usage:
 
 def uptime(t: Thread, _: object) -> bytes:
     """Seconds since boot, and those the processor was idle."""
-    now = t.kernel.clock.monotonic() // CENTI
+    now = (t.kernel.clock.monotonic() + timens_offset(t, CLOCK_BOOTTIME)) // CENTI
     idle = t.kernel.idle_ns // CENTI
     return b"%d.%02d %d.%02d\n" % (now // 100, now % 100, idle // 100, idle % 100)
 
