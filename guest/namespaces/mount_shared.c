@@ -125,6 +125,25 @@ int main(void)
     TRY(umount2("a/3", 0));
     TRY(umount2("a/3", 0));
 
+    out("== names that go\n");
+    MUST(mount(NULL, "a", NULL, MS_PRIVATE, NULL));
+    dirs("a/gone a/stays");
+    int ready[2], go[2];
+    char byte;
+    MUST(pipe(ready));
+    MUST(pipe(go));
+    pid_t other = FORK(MUST(unshare(CLONE_NEWNS)); MUST(mount("there", "a/gone", "tmpfs", 0, NULL)); MUST(write(ready[1], "r", 1));
+                       MUST(read(go[0], &byte, 1)); show_mounts("over there", 0));
+    MUST(read(ready[0], &byte, 1));
+    TRY(rmdir("a/gone"));
+    MUST(mount("here", "a/stays", "tmpfs", 0, NULL));
+    TRY(rmdir("a/stays"));
+    TRY(rename("a/stays", "a/elsewhere"));
+    MUST(write(go[1], "g", 1));
+    reap(other);
+    TRY(umount2("a/stays", 0));
+    TRY(rename("a/stays", "a/elsewhere"));
+    MUST(mount(NULL, "a", NULL, MS_SHARED, NULL));
     out("== namespaces\n");
     in_copy("a copy is a peer", mount_in_a);
     in_copy("a slave", slave_and_mount);

@@ -125,6 +125,14 @@ static void wrong_descriptors(void)
     TRY(setns(pidfd, CLONE_NEWUSER));
     TRY(setns(pidfd, CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWCGROUP));
     TRY(setns(pidfd, CLONE_NEWUTS | 0x80));
+    for (int kind = 1; kind <= 10; kind++) {
+        static const char *const NAMES[] = {"cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"};
+        int fd = ioctl(pidfd, _IO(0xFF, kind), 0);
+        out("pidfd gives %s: %s\n", NAMES[kind - 1], fd < 0 ? errno_name(errno) : same(fd, getpid(), NAMES[kind - 1]) ? "the same" : "another");
+        close(fd);
+    }
+    TRY(ioctl(pidfd, _IO(0xFF, 10), 1));
+    TRY(ioctl(pidfd, _IO(0xFF, 77), 0));
 }
 
 static void ioctls(void)

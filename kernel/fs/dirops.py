@@ -25,6 +25,7 @@ from kernel.fs.inode import (
     Dentry,
     Inode,
 )
+from kernel.fs.mounting import detach_mounts, is_local_mountpoint
 from kernel.fs.open import may_create
 from kernel.fs.path import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW, Walk, lookup
 
@@ -188,9 +189,10 @@ def unlink(t: Thread, dirfd: int, name: bytes) -> None:
         raise Errno.ENOENT
     walk.mount.want_write()
     may_delete(t, walk.dentry, victim, False)
-    if victim.mounted and victim in walk.mount.children:
+    if is_local_mountpoint(t, victim):
         raise Errno.EBUSY
     walk.dentry.inode.unlink(t, walk.dentry, victim)
+    detach_mounts(t, victim)
 
 
 def rmdir(t: Thread, dirfd: int, name: bytes) -> None:
@@ -208,9 +210,10 @@ def rmdir(t: Thread, dirfd: int, name: bytes) -> None:
     if victim is None:
         raise Errno.ENOENT
     may_delete(t, walk.dentry, victim, True)
-    if victim.mounted:
+    if is_local_mountpoint(t, victim):
         raise Errno.EBUSY
     walk.dentry.inode.rmdir(t, walk.dentry, victim)
+    detach_mounts(t, victim)
 
 
 def check_rename_flags(flags: int) -> None:
@@ -282,7 +285,7 @@ def _vfs_rename(t: Thread, source: Walk, old: Dentry, target: Walk, new: Dentry 
             new.inode.permission(t, MAY_WRITE)
     if flags & RENAME_WHITEOUT:
         raise Errno.EINVAL
-    if old.mounted or (new is not None and new.mounted):
+    if is_local_mountpoint(t, old) or (new is not None and is_local_mountpoint(t, new)):
         raise Errno.EBUSY
     here.inode.rename(t, here, old, there, target.last, new, exchange)
 

@@ -47,7 +47,7 @@ from kernel.user_ns import INIT_USER_NS
 
 if TYPE_CHECKING:
     from kernel.fs.fdtable import FdTable
-    from kernel.fs.inode import FileSystem
+    from kernel.fs.inode import Dentry, FileSystem
     from kernel.kernel import Kernel
     from kernel.task import Thread
 
@@ -292,6 +292,21 @@ def do_umount(t: Thread, target: bytes, flags: int) -> None:
     umount_tree(doomed, vfs.ids)
     for each in doomed:
         each.end()
+
+
+def is_local_mountpoint(t: Thread, dentry: Dentry) -> bool:
+    """Tell whether something is mounted on a name in the namespace of ``t``: then the name stays."""
+    return dentry.mounted > 0 and any(mount.mountpoint is dentry for mount in t.nsproxy.mnt.mounts() if mount.parent is not None)
+
+
+def detach_mounts(t: Thread, dentry: Dentry) -> None:
+    """A name is gone: unmount what is mounted on it in other namespaces."""
+    if dentry.mounted:
+        spaces = {thread.nsproxy.mnt for thread in t.kernel.all_threads() if not thread.exiting}
+        tops = [mount for ns in spaces for mount in ns.mounts() if mount.mountpoint is dentry and mount.parent is not None]
+        for mount in tops:
+            t.kernel.vfs.detach(mount.tree())
+        sweep(t.kernel)
 
 
 def mounts_in_use(kernel: Kernel) -> set[Mount]:

@@ -6,12 +6,16 @@ process is a reported zombie, and POLLHUP as well once it is reaped.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
 from kernel.fs.anon import AnonFile
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC, O_NONBLOCK, O_RDWR, POLLHUP, POLLIN, POLLRDNORM
+from kernel.fs.nsfs import AnyNamespace, open_ns
+from kernel.pid import ns_of
+from kernel.ptrace_access import MODE_FSCREDS, may_access
 from kernel.task import EXIT_ZOMBIE
 from kernel.waitqueue import WaitQueue
 
@@ -22,6 +26,15 @@ if TYPE_CHECKING:
 PIDFD_NONBLOCK = O_NONBLOCK
 PIDFD_THREAD = 0o200
 """O_EXCL."""
+
+
+_NAMESPACES: Final[dict[int, Callable[[Thread], AnyNamespace]]] = {
+    0xFF01: lambda task: task.nsproxy.cgroup, 0xFF02: lambda task: task.nsproxy.ipc, 0xFF03: lambda task: task.nsproxy.mnt,
+    0xFF04: lambda task: task.nsproxy.net, 0xFF05: ns_of, 0xFF06: lambda task: task.nsproxy.pid_for_children,
+    0xFF07: lambda task: task.nsproxy.time, 0xFF08: lambda task: task.nsproxy.time_for_children,
+    0xFF09: lambda task: task.cred.user_ns, 0xFF0A: lambda task: task.nsproxy.uts,
+}  # fmt: skip
+"""PIDFD_GET_*_NAMESPACE of linux/pidfd.h -> the namespace of a thread."""
 
 
 class PidFd(AnonFile):
@@ -62,6 +75,22 @@ class PidFd(AnonFile):
             pid = self.pid
             self.process = pid.process if pid.process is not None else pid.thread.process if pid.thread is not None else None
         return (self.process.pidfd_wait,) if self.process is not None else ()
+
+    def ioctl(self, t: Thread, command: int, argument: int) -> int:
+        """PIDFD_GET_KIND_NAMESPACE: open a namespace of the process.  ENOTTY, ESRCH (it is gone), EINVAL, EACCES."""
+        namespace = _NAMESPACES.get(command)
+        if namespace is None:
+            raise Errno.ENOTTY
+        target = self.pid.thread or (self.pid.process.rep if self.pid.process is not None else None)
+        if target is None:
+            raise Errno.ESRCH
+        if argument:
+            raise Errno.EINVAL
+        if target.exiting:
+            raise Errno.ESRCH
+        if not may_access(t, target, MODE_FSCREDS):
+            raise Errno.EACCES
+        return open_ns(t, namespace(target))
 
     def fdinfo(self, t: Thread, ns: PidNamespace) -> bytes:
         # The numbers in the namespace of /proc and below it: 0 if it is not seen from there, -1 once it is reaped.
