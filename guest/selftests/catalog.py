@@ -187,7 +187,7 @@ def selftests() -> Mapping[str, Selftest]:
         *_neighbours(),
         Selftest("memfd", "memfd_test", flags=("-D_FILE_OFFSET_BITS=64",), more=("common.c",)),
         Selftest("prctl", "disable-tsc-test"),
-        *_all("prctl", "disable-tsc-ctxt-sw-stress-test disable-tsc-on-off-stress-test", block_ns=100 * SLOW),
+        *_all("prctl", "disable-tsc-ctxt-sw-stress-test disable-tsc-on-off-stress-test", block_ns=2000 * SLOW),
     ]
     table = {program.id: program for program in found}
     if len(table) != len(found):

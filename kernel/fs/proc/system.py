@@ -73,7 +73,7 @@ def stat(t: Thread, _: object) -> bytes:
         (
             b"cpu  " + cpu + b"\ncpu0 " + cpu + b"\nintr 0\n",
             b"ctxt %d\n" % used.switches,
-            b"btime %d\n" % (kernel.boot_time // SECOND),
+            b"btime %d\n" % ((kernel.boot_time - timens_offset(t, CLOCK_BOOTTIME)) // SECOND),
             b"processes %d\nprocs_running %d\nprocs_blocked %d\n" % (kernel.total_forks, running, blocked),
             b"softirq 0 0 0 0 0 0 0 0 0 0 0\n",
         )
