@@ -21,6 +21,7 @@ Every file of /proc is one row of a table: name, mode, what it shows, what writi
 ``namespace``     mounts, mountinfo, mountstats
 ``ns``            namespaces and the maps of ids
 ``net``           /proc/net
+``sysvipc``       /proc/sysvipc
 ``sysctl``        the kinds of files in /proc/sys
 ``sysctl_table``  its rows
 ``system``        the files about the whole machine
