@@ -5,6 +5,6 @@ Without a C compiler the build goes on and the machine runs on its Python twin (
 
 from setuptools import Extension, setup
 
-SOURCES = ["emu/_engine.c", "emu/_rows.c", "emu/_watch.c"]
+SOURCES = ["emu/_engine.c", "emu/_escape.c", "emu/_rows.c", "emu/_watch.c"]
 
 setup(ext_modules=[Extension("emu._engine", SOURCES, depends=["emu/_core.h"], optional=True)])

@@ -60,6 +60,10 @@ static inline uint64_t read_register(Core *core, int reg)
     return value;
 }
 
+/* Of _escape.c: uc_emu_start, which survives abort(); and the preparation for that. */
+int start_engine(Core *core, uint64_t rip);
+void watch_abort(void);
+
 /* Of _watch.c: what a watched run does at its start, after every instruction, and at its end. */
 int watch_start(Core *core, PyObject *points, int branches);
 void watch_begin(Core *core);
