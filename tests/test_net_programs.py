@@ -58,9 +58,9 @@ def python(name: str) -> str:
     return f"python3 {PROGRAMS / name}"
 
 
-@pytest.mark.parametrize("name", ["servers.py", "streams.py"])
+@pytest.mark.parametrize("name", ["servers.py", "streams.py", "groups.py"])
 def test_python(name: str) -> None:
-    """http.server and urllib, socketserver with processes over IPv6; asyncio's streams and datagrams."""
+    """http.server and urllib, socketserver with processes over IPv6; asyncio's streams and datagrams; groups."""
     script = python(name)
     assert inside(script) == natively(script)
 

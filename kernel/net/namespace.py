@@ -48,7 +48,7 @@ class NetNamespace(Namespace):
     ``loopback_up``: whether lo is up from the start, as only in the first namespace.
     """
 
-    __slots__ = ("lo", "unix", "tcp", "udp", "netlink_ports")
+    __slots__ = ("lo", "unix", "tcp", "udp", "netlink_ports", "groups")
 
     KIND = CLONE_NEWNET
     NAME = b"net"
@@ -59,6 +59,8 @@ class NetNamespace(Namespace):
         self.unix = UnixNames()
         self.tcp = PortTable(True)
         self.udp = PortTable(False)
+        self.groups: dict[bytes, int] = {}
+        """Multicast group -> how many sockets are in it."""
         self.netlink_ports: set[tuple[int, int]] = set()
         """(protocol, address) of the netlink sockets."""
 

@@ -51,18 +51,7 @@ from kernel.net.socket import (
     Setters,
     Socket,
 )
-from kernel.net.tcp_options import (
-    CONGESTION,
-    TCP_CONGESTION,
-    TCP_INFO,
-    TCP_MAXSEG,
-    TCP_OPTIONS,
-    TCP_SYNCNT,
-    get_maxseg,
-    set_congestion,
-    set_maxseg,
-    tcp_info,
-)
+from kernel.net.tcp_options import TCP_GETTERS, TCP_OPTIONS, TCP_SETTERS, TCP_SYNCNT
 from kernel.net.tcp_states import (
     CONNECTED_SEND_BUFFER,
     FIRST_RECEIVE_BUFFER,
@@ -114,17 +103,8 @@ class TcpSocket(InetSocket):
     WRITE_WCHAN = "sk_stream_wait_memory"
     ACCEPT_WCHAN = "inet_csk_accept"
     OPTIONS: ClassVar[Options] = {**InetSocket.OPTIONS, **TCP_OPTIONS, (IPPROTO_IP, IP_TOS): Option(mask=0xFC)}
-    GETTERS: ClassVar[Getters] = {
-        **InetSocket.GETTERS,
-        (IPPROTO_TCP, TCP_INFO): tcp_info,
-        (IPPROTO_TCP, TCP_MAXSEG): get_maxseg,
-        (IPPROTO_TCP, TCP_CONGESTION): lambda self, t: CONGESTION.ljust(16, b"\0"),
-    }
-    SETTERS: ClassVar[Setters] = {
-        **InetSocket.SETTERS,
-        (IPPROTO_TCP, TCP_MAXSEG): set_maxseg,
-        (IPPROTO_TCP, TCP_CONGESTION): set_congestion,
-    }
+    GETTERS: ClassVar[Getters] = {**InetSocket.GETTERS, **TCP_GETTERS}
+    SETTERS: ClassVar[Setters] = {**InetSocket.SETTERS, **TCP_SETTERS}
 
     def __init__(self, t: Thread, family: int, flags: int) -> None:
         super().__init__(t, family, SOCK_STREAM, IPPROTO_TCP, flags, t.nsproxy.net.tcp)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from kernel.cred import CAP_NET_ADMIN
 from kernel.errno import Errno
-from kernel.net.inet_options import IPPROTO_TCP
+from kernel.net.inet_options import IPPROTO_IP, IPPROTO_TCP
+from kernel.net.multicast import IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, refuse_membership
 from kernel.net.options import FLAG, NUMBER, Key, Option, at_level
 
 if TYPE_CHECKING:
@@ -93,3 +94,16 @@ def set_congestion(sock: TcpSocket, t: Thread, value: bytes) -> None:
         raise Errno.EINVAL
     if name not in (CONGESTION, b"reno"):
         raise Errno.ENOENT
+
+
+TCP_GETTERS: Final[Mapping[Key, Callable[[TcpSocket, Thread], bytes]]] = {
+    (IPPROTO_TCP, TCP_INFO): tcp_info,
+    (IPPROTO_TCP, TCP_MAXSEG): get_maxseg,
+    (IPPROTO_TCP, TCP_CONGESTION): lambda sock, t: CONGESTION.ljust(16, b"\0"),
+}
+TCP_SETTERS: Final[Mapping[Key, Callable[[TcpSocket, Thread, bytes], None]]] = {
+    (IPPROTO_TCP, TCP_MAXSEG): set_maxseg,
+    (IPPROTO_TCP, TCP_CONGESTION): set_congestion,
+    (IPPROTO_IP, IP_ADD_MEMBERSHIP): refuse_membership,
+    (IPPROTO_IP, IP_DROP_MEMBERSHIP): refuse_membership,
+}

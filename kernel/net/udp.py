@@ -24,8 +24,10 @@ from kernel.fs.file import (
     POLLWRNORM,
 )
 from kernel.fs.pipe import FIONREAD
-from kernel.net.inet import MAPPED, InetSocket, is_multicast
+from kernel.net.inet import ANY4, MAPPED, InetSocket, is_multicast
 from kernel.net.inet_options import (
+    IP_MULTICAST_ALL,
+    IP_MULTICAST_IF,
     IP_PKTINFO,
     IP_RECVERR,
     IP_RECVTOS,
@@ -38,6 +40,7 @@ from kernel.net.inet_options import (
     IPV6_RECVHOPLIMIT,
     IPV6_RECVPKTINFO,
 )
+from kernel.net.multicast import IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, add_membership, drop_membership, leave, set_interface
 from kernel.net.options import FLAG, NUMBER, SO_TIMESTAMP, SO_TIMESTAMPNS, SOL_SOCKET, at_level
 from kernel.net.ports import Endpoint
 from kernel.net.socket import (
@@ -53,8 +56,10 @@ from kernel.net.socket import (
     SOCK_DGRAM,
     Ancillary,
     Control,
+    Getters,
     Options,
     Received,
+    Setters,
     Socket,
 )
 
@@ -91,10 +96,13 @@ class Datagram(NamedTuple):
 
 
 class UdpSocket(InetSocket):
-    """A UDP socket; ``queue`` holds what it has received, ``held`` bytes of its buffer,
-    ``drops`` what it had no room for.  ``connected``: it has a peer."""
+    """A UDP socket; ``queue`` holds what it has received, ``held`` bytes of its buffer, ``drops`` what it had no room for.
 
-    __slots__ = ("queue", "held", "drops", "connected")
+    ``connected``: it has a peer.  ``groups``: the multicast groups it is in.  ``multicast_source``: the address of the
+    interface through which it reaches groups, 0.0.0.0 if it has not said.
+    """
+
+    __slots__ = ("queue", "held", "drops", "connected", "groups", "multicast_source")
 
     READ_WCHAN = "__skb_wait_for_more_packets"
     OPTIONS: ClassVar[Options] = {
@@ -112,11 +120,24 @@ class UdpSocket(InetSocket):
         ),
     }
 
+    GETTERS: ClassVar[Getters] = {
+        **InetSocket.GETTERS,
+        (IPPROTO_IP, IP_MULTICAST_IF): lambda self, t: self.multicast_source,
+    }
+    SETTERS: ClassVar[Setters] = {
+        **InetSocket.SETTERS,
+        (IPPROTO_IP, IP_ADD_MEMBERSHIP): add_membership,
+        (IPPROTO_IP, IP_DROP_MEMBERSHIP): drop_membership,
+        (IPPROTO_IP, IP_MULTICAST_IF): set_interface,
+    }
+
     def __init__(self, t: Thread, family: int, flags: int) -> None:
         super().__init__(t, family, SOCK_DGRAM, IPPROTO_UDP, flags, t.nsproxy.net.udp)
         self.queue: deque[Datagram] = deque()
         self.held = self.drops = 0
         self.connected = False
+        self.groups: set[bytes] = set()
+        self.multicast_source = ANY4
 
     # -- connecting -----------------------------------------------------------------------------------------------
     def connect(self, t: Thread, address: bytes) -> int | Blocking[int]:
@@ -161,6 +182,8 @@ class UdpSocket(InetSocket):
             self.ports.remove(self)
             self.bound = False
         self.queue.clear()
+        for group in list(self.groups):
+            leave(self, group)
 
     # -- sending --------------------------------------------------------------------------------------------------
     def route(self, destination: bytes) -> bytes:
@@ -169,6 +192,8 @@ class UdpSocket(InetSocket):
         special = is_multicast(destination) or destination == b"\xff" * 4
         if not special:
             return self.source_for(destination)
+        if is_multicast(destination) and len(destination) == 4 and any(self.multicast_source):
+            return self.multicast_source
         if not any(self.local.address) or len(self.local.address) != len(destination):
             raise Errno.ENETUNREACH
         if not is_multicast(destination):
@@ -225,10 +250,14 @@ class UdpSocket(InetSocket):
         """Return who hears it, the best match first (udp4_lib_lookup2): who is connected to the sender, who is bound to
         the very address; of equals the latest, or with SO_REUSEPORT one by the sender's port."""
         scored: list[tuple[int, UdpSocket]] = []
+        group = datagram.destination if is_multicast(datagram.destination) else b""
         for holder in reversed(self.ports.at(port)):
             if not isinstance(holder, UdpSocket):
                 continue
             address = holder.local.address
+            if group and group not in holder.groups:
+                if group not in self.net.groups or not holder.option(IP_MULTICAST_ALL, IPPROTO_IP):
+                    continue
             if not holder.hears(datagram.destination) or (everybody and any(address) and address != datagram.destination):
                 continue
             score = 1 + (len(address) == len(datagram.destination)) + 2 * (address == datagram.destination)
