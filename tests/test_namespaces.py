@@ -141,3 +141,13 @@ def test_reboot_in_a_namespace(semantics: str) -> None:
     """The host must not try: SIGHUP for a restart, SIGINT for a halt (reboot(2), "Behavior inside PID namespaces")."""
     result = tgid.run([program("ns_reboot")], semantics=semantics)
     assert (result.status, result.stdout.count(b"ok "), b"WRONG" in result.stdout) == (0, 9, False), result.stdout
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_histories_of_mounts(seed: int) -> None:
+    """Sixty random calls each in two namespaces: the same answers and the same trees as on the host."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("the host does not let this user mount")
+    command = [program("mount_random"), "60", str(1000 + seed)]
+    native = subprocess.run(command, cwd="/", capture_output=True, check=False)
+    assert tgid.run(command, cwd="/", timeout=60).stdout.decode() == native.stdout.decode()

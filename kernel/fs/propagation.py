@@ -114,7 +114,8 @@ class Copy(Enum):
 def clone_mount(old: Mount, root: Dentry, ids: IdSource, how: Copy = Copy.PEER) -> Mount:
     """Return a copy of a mount that shows ``root`` of its file system (clone_mnt)."""
     new = Mount(old.fs, root, old.flags, old.source, ids.new_mount_id())
-    new.locked, new.pinned, new.unbindable = old.locked, old.pinned, old.unbindable
+    # Unbindable is not inherited: what a new namespace copies can be bound there (T_UNBINDABLE, since Linux 6.17).
+    new.locked, new.pinned = old.locked, old.pinned
     if how in (Copy.SLAVE, Copy.SHARED_SLAVE) or (how is Copy.SHARED_TO_SLAVE and old.shared is not None):
         _become_slave(new, old.shared)
         if how is Copy.SHARED_SLAVE:
@@ -261,20 +262,30 @@ def propagated(mount: Mount) -> Iterator[Mount]:
 
 
 def with_propagated(doomed: list[Mount]) -> list[Mount]:
-    """Return the mounts that go when ``doomed`` are unmounted: their counterparts too, unless something else is mounted on
-    those, or they cover what their namespace must not see (propagate_umount)."""
+    """Return the mounts that go when ``doomed`` are unmounted: their counterparts too, unless something is mounted below
+    those, or they cover what their namespace must not see (propagate_umount).  What is on top of one stays."""
     going = dict.fromkeys(doomed)
     for mount in reversed(doomed):
         for child in propagated(mount):
-            if child not in going and all(above in going for above in child.children.values()):
-                if not child.pinned or child.parent in going:
-                    going[child] = None
+            stays = any(above not in going and above.mountpoint is not child.root for above in child.children.values())
+            if child not in going and not stays and (not child.pinned or child.parent in going):
+                going[child] = None
     return list(going)
 
 
 def umount_tree(doomed: list[Mount], ids: IdSource) -> None:
     """Take mounts out of their trees and groups (umount_tree); what they hold goes with ``Vfs.sweep`` or ``Mount.end``."""
+    going = set(doomed)
     for mount in reversed(doomed):
         make_private(mount, ids)
+        above = mount.children.get(mount.root)
+        parent, mountpoint = mount.parent, mount.mountpoint
         mount.detach()
         mount.ns = None
+        if above is not None and above not in going:
+            # It comes to stand where the mount was, or whatever of that stays.
+            while parent is not None and parent in going:
+                parent, mountpoint = parent.parent, parent.mountpoint
+            above.detach()
+            if parent is not None:
+                above.attach(Path(parent, mountpoint))
