@@ -172,6 +172,11 @@ CASES = [
         "tracer-gone": "kill -9 $E; { wait $E; } 2>/dev/null; grep TracerPid /proc/$C/status; ps -p $C -o stat=",
         "tracee-gone": "kill -9 $B; { wait $A; } 2>/dev/null; echo $?; ls /proc/$B 2>&1 | sed 's/.*: //'",
     }),
+    *cases("mounts", {
+        "poll": "findmnt --poll -n -o ACTION,TARGET,FSTYPE > polled & X=$!; called $X findmnt; state $X S; mount -t tmpfs none $D; "
+        "sleep 0.2; mount -o remount,ro $D; sleep 0.2; umount $D; sleep 0.2; kill $X; { wait $X; } 2>/dev/null; grep -v proc$ polled | sed \"s#$D#DIR#\"",
+        "mountpoint": "mount -t tmpfs -o size=1m none $D; mountpoint $D | sed \"s#$D#DIR#\"; findmnt -n -o FSTYPE $D; umount $D; mountpoint -q $D; echo $?",
+    }),
     *cases("threads", {
         "ps-eLf": "ps -Lf -p $A | awk '{print $1,$2,$3,$4,$6,$9,$10}'",
         "ps-T": "ps -T -p $A -o pid,tid,lwp,nlwp,stat,comm,pri,ni,cls,rtprio",
@@ -202,7 +207,7 @@ START = 23000
 
 def script(scenario: str, program: str) -> str:
     """Return the shell script of a scenario: set it up, run its commands between marks, and end it."""
-    setup = {"family": FAMILY, "users": USERS, "traced": TRACED, "threads": THREADS, "gone": GONE}[scenario]
+    setup = {"family": FAMILY, "users": USERS, "traced": TRACED, "mounts": "cd $D", "threads": THREADS, "gone": GONE}[scenario]
     lines = [f"D=$1; S=$$; PROGRAM={program}", AWAIT, setup, f"echo {MARK}"]
     for case in CASES + GONE_CASES:
         if case.scenario == scenario:

@@ -13,6 +13,7 @@ from kernel.errno import Errno
 from kernel.fs.inode import Dentry, FileSystem
 from kernel.ns import CLONE_NEWNS, Namespace
 from kernel.user_ns import INIT_USER_NS, UserNamespace
+from kernel.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
     from kernel.ucount import Charge
@@ -100,6 +101,8 @@ class Mount:
         if self.ns is not ns:
             for mount in self.tree():
                 mount.ns = ns
+        if ns is not None:
+            ns.changed()
 
     def detach(self) -> None:
         """Leave the parent's tree."""
@@ -108,6 +111,8 @@ class Mount:
                 del self.parent.children[self.mountpoint]
             self.mountpoint.mounted -= 1
             self.parent = None
+            if self.ns is not None:
+                self.ns.changed()
 
     def end(self) -> None:
         """It is unmounted and nobody is inside any more."""
@@ -194,7 +199,7 @@ class MountNamespace(Namespace):
     ``users``: the threads in it and the open files that keep it; when there are none its mounts are taken apart.
     """
 
-    __slots__ = ("root", "ids", "users", "id")
+    __slots__ = ("root", "ids", "users", "id", "event", "poll_wait")
 
     KIND = CLONE_NEWNS
     NAME = b"mnt"
@@ -207,8 +212,16 @@ class MountNamespace(Namespace):
         self.ids = ids
         self.users = 1
         self.id = ids.new_ns_id()
+        self.event = 0
+        """How often its mounts changed: what poll(2) of /proc/PID/mounts looks at."""
+        self.poll_wait = WaitQueue()
         for mount in root.tree():
             mount.ns = self
+
+    def changed(self) -> None:
+        """A mount came or went: wake those who poll for it (touch_mnt_namespace)."""
+        self.event += 1
+        self.poll_wait.wake_all()
 
     def hold(self) -> None:
         """Count one more user."""

@@ -123,6 +123,8 @@ def _remount(t: Thread, where: Path, flags: int, kept: int, options: bytes) -> N
         mount.fs.reconfigure(options)
         mount.fs.read_only = bool(flags & MS_RDONLY)
     mount.flags = kept
+    if mount.ns is not None:
+        mount.ns.changed()
 
 
 def _change_type(t: Thread, where: Path, flags: int) -> None:

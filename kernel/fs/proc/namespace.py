@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
+from kernel.fs.file import POLLERR, POLLIN, POLLPRI, POLLRDNORM, File
 from kernel.fs.inode import major, minor
 from kernel.fs.mount import (
     MS_NOATIME,
@@ -20,10 +21,13 @@ from kernel.fs.mount import (
 )
 from kernel.fs.nsfs import NsInode
 from kernel.fs.path import mount_at, path_name
-from kernel.fs.proc.target import Target, task_of
+from kernel.fs.proc.generic import TextFile
+from kernel.fs.proc.target import Target, TaskFile, task_of
 
 if TYPE_CHECKING:
+    from kernel.fs.mount import MountNamespace
     from kernel.task import Thread
+    from kernel.waitqueue import WaitQueue
 
 _OPTIONS = (
     (MS_NOSUID, b",nosuid"), (MS_NODEV, b",nodev"), (MS_NOEXEC, b",noexec"), (MS_NOATIME, b",noatime"),
@@ -125,3 +129,35 @@ def mountstats(t: Thread, target: Target) -> bytes:
         b"device %s mounted on %s with fstype %s\n" % (mangle(mount.source), mangle(mount_at(mount, task)), mount.fs.type)
         for mount in _visible(task)
     )
+
+
+class MountsFile(TaskFile):
+    """The node of mounts and mountinfo: its open file can be polled for changes."""
+
+    __slots__ = ()
+
+    def open(self, t: Thread, where: Path, flags: int) -> File:
+        """Open it.  ESRCH, EINVAL for a corpse."""
+        return MountsText(where, flags, self, _placed(self.target).nsproxy.mnt)
+
+
+class MountsText(TextFile):
+    """The list of mounts, open: poll(2) reports POLLPRI and POLLERR once after each change (mounts_poll)."""
+
+    __slots__ = ("namespace", "seen")
+
+    def __init__(self, where: Path, flags: int, node: MountsFile, namespace: MountNamespace) -> None:
+        super().__init__(where, flags, node)
+        self.namespace = namespace
+        self.seen = namespace.event
+
+    def poll(self, t: Thread) -> int:
+        """Readable always; something happened if the mounts changed since the last look."""
+        if self.seen == self.namespace.event:
+            return POLLIN | POLLRDNORM
+        self.seen = self.namespace.event
+        return POLLIN | POLLRDNORM | POLLPRI | POLLERR
+
+    def queues(self, t: Thread) -> tuple[WaitQueue, ...]:
+        """What a change wakes."""
+        return (self.namespace.poll_wait,)
