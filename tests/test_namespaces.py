@@ -58,7 +58,7 @@ SESSIONS = {
         "unshare", "-Urmuinpf", "--mount-proc", "sh", "-c",
         "lsns -n -o TYPE,NPROCS,PID | tr -s ' ' | sort; lsns -n -t pid -o COMMAND",
     ],
-    "tini": [*PID_NS, "tini", "--", "sh", "-c", f"(sleep 0.1 &) ; {PS}; exit 3"],
+    "tini": [*PID_NS, "tini", "--", "sh", "-c", f"{PS}; exit 3"],
     "tini-signal": [*PID_NS, "tini", "--", "sh", "-c", "kill -TERM $$"],
     "dumb-init": [*PID_NS, "dumb-init", "sh", "-c", f"{PS}; exit 4"],
     "bwrap": [

@@ -285,7 +285,7 @@ def umount_tree(doomed: list[Mount], ids: IdSource) -> None:
         if above is not None and above not in going:
             # It comes to stand where the mount was, or whatever of that stays.
             while parent is not None and parent in going:
-                parent, mountpoint = parent.parent, parent.mountpoint
+                mountpoint, parent = parent.mountpoint, parent.parent
             above.detach()
             if parent is not None:
                 above.attach(Path(parent, mountpoint))
