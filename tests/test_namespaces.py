@@ -29,7 +29,8 @@ from kernel.user_ns import UserNamespace
 ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/", "LANG": "C"}
 
 PID_NS = ["unshare", "-Urpf", "--mount-proc"]
-PS = "ps -o pid=,ppid=,comm= | tr -s ' '"
+PS = "x=$(ps -o pid=,ppid=,comm=); echo \"$x\" | tr -s ' '"
+"""Not in a pipeline: whether ps sees the other side of that depends on who is faster."""
 ROOTFS = (
     "mount -t tmpfs none /tmp && cd /tmp && mkdir bin proc dev old && cp /bin/busybox bin/ && "
     "for x in sh ls ps mount umount cat id echo wc; do ln -s busybox bin/$x; done; "
@@ -45,7 +46,7 @@ SESSIONS = {
         "mount -t tmpfs x /tmp; cd /tmp; mkdir a b; mount --bind a a; mount --make-shared a; mount --bind a b; mkdir a/in; "
         "mount -t tmpfs y a/in; grep ' /tmp/' /proc/self/mounts | cut -d' ' -f1-3 | sort",
     ],
-    "kill-child": [*PID_NS, "--kill-child", "sh", "-c", "sleep 100 & sleep 100 & ls /proc | grep -c ^[0-9]"],
+    "kill-child": [*PID_NS, "--kill-child", "sh", "-c", "sleep 100 & sleep 100 & set -- /proc/[0-9]*; echo $#"],
     "fork-after-init": ["unshare", "-Urp", "sh", "-c", "/bin/true; /bin/true; echo $?"],
     "nested": [*PID_NS, "unshare", "-pf", "--mount-proc", "sh", "-c", "echo $$; grep NSpid /proc/self/status"],
     "nsenter": [
@@ -56,7 +57,7 @@ SESSIONS = {
     ],
     "lsns": [
         "unshare", "-Urmuinpf", "--mount-proc", "sh", "-c",
-        "lsns -n -o TYPE,NPROCS,PID | tr -s ' ' | sort; lsns -n -t pid -o COMMAND",
+        "x=$(lsns -n -o TYPE,NPROCS,PID); echo \"$x\" | tr -s ' ' | sort; lsns -n -t pid -o COMMAND",
     ],
     "tini": [*PID_NS, "tini", "--", "sh", "-c", f"{PS}; exit 3"],
     "tini-signal": [*PID_NS, "tini", "--", "sh", "-c", "kill -TERM $$"],
