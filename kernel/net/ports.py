@@ -7,6 +7,7 @@ odd ones to bind(2), even ones to connect(2), as on Linux.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -70,29 +71,38 @@ class PortTable:
     ``stream``: a listener never shares its port by SO_REUSEADDR (TCP).
     """
 
-    __slots__ = ("stream", "holders", "_next_bind", "_next_connect")
+    __slots__ = ("stream", "holders", "waiting", "listeners", "_next_bind", "_next_connect")
 
     def __init__(self, stream: bool) -> None:
         self.stream = stream
-        self.holders: dict[int, list[PortHolder]] = {}
+        self.holders: dict[int, dict[PortHolder, None]] = {}
+        self.waiting: dict[int, deque[PortHolder]] = {}
+        """What is left of connections, in the order in which they let go of the port."""
+        self.listeners: dict[int, list[PortHolder]] = {}
         self._next_bind = FIRST_EPHEMERAL + 1
         self._next_connect = FIRST_EPHEMERAL
 
     def at(self, port: int) -> list[PortHolder]:
-        """Return who holds a port now."""
-        holders = self.holders.get(port)
-        if holders is None:
-            return []
-        if any(holder.expired for holder in holders):
-            holders[:] = [holder for holder in holders if not holder.expired]
-            if not holders:
-                del self.holders[port]
-        return holders
+        """Return who holds a port now, in order of binding; what is left of connections comes last."""
+        holders = self.holders.get(port, {})
+        for gone in [holder for holder in holders if holder.expired]:
+            self.remove(gone)
+        waiting = self.waiting.get(port)
+        if waiting is None:
+            return list(holders)
+        self._expire(port, waiting)
+        return [*holders, *waiting]
+
+    def _expire(self, port: int, waiting: deque[PortHolder]) -> None:
+        while waiting and waiting[0].expired:
+            waiting.popleft()
+        if not waiting:
+            del self.waiting[port]
 
     def all(self) -> Iterator[PortHolder]:
         """Return everybody, in order of ports."""
-        for port in sorted(self.holders):
-            yield from list(self.at(port))
+        for port in sorted(self.holders.keys() | self.waiting.keys()):
+            yield from self.at(port)
 
     def conflict(self, holder: PortHolder, port: int) -> bool:
         """Whether ``holder`` may not have ``port`` beside those who have it (inet_csk_bind_conflict, udp_lib_lport_inuse)."""
@@ -108,16 +118,32 @@ class PortTable:
 
     def add(self, holder: PortHolder, port: int) -> None:
         """Let ``holder`` have a port."""
-        self.holders.setdefault(port, []).append(holder)
+        self.holders.setdefault(port, {})[holder] = None
+
+    def linger(self, left: PortHolder) -> None:
+        """Keep the port of a connection for what is left of it (TIME_WAIT)."""
+        waiting = self.waiting.setdefault(left.local.port, deque())
+        waiting.append(left)
+        if waiting[0].expired:
+            self._expire(left.local.port, waiting)
+
+    def listen(self, holder: PortHolder) -> None:
+        """``holder`` accepts connections from now on."""
+        self.listeners.setdefault(holder.local.port, []).append(holder)
 
     def remove(self, holder: PortHolder) -> None:
         """Let go of a port (no effect without one)."""
         port = holder.local.port
         holders = self.holders.get(port)
         if holders is not None and holder in holders:
-            holders.remove(holder)
+            del holders[holder]
             if not holders:
                 del self.holders[port]
+        listeners = self.listeners.get(port)
+        if listeners is not None and holder in listeners:
+            listeners.remove(holder)
+            if not listeners:
+                del self.listeners[port]
 
     def listener(self, to: Endpoint, source_port: int) -> PortHolder | None:
         """Return who accepts connections at ``to``: the exact address comes first, then any (__inet_lookup_listener).
@@ -127,9 +153,9 @@ class PortTable:
         best: list[PortHolder] = []
         best_score = 0
         address = to.address
-        for holder in self.at(to.port):
+        for holder in self.listeners.get(to.port, ()):
             mine = holder.local.address
-            if not holder.listening or not covers(mine, holder.v6only, address):
+            if not covers(mine, holder.v6only, address):
                 continue
             score = 1 + 4 * (mine == address) + 2 * (len(mine) == len(address))
             if score > best_score or not holder.reuse_port:

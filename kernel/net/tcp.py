@@ -148,6 +148,7 @@ class TcpSocket(InetSocket):
                 self.listening = False
                 raise
             self.state = State.LISTEN
+            self.ports.listen(self)
         self.backlog = min(backlog & 0xFFFFFFFF, SOMAXCONN)
         self.wait.wake_all()
 
@@ -378,7 +379,7 @@ class TcpSocket(InetSocket):
     def _time_wait(self) -> None:
         left = TimeWait(self)
         self._finish()
-        self.ports.add(left, left.local.port)
+        self.ports.linger(left)
 
     def shutdown(self, t: Thread, how: int) -> None:
         """inet_shutdown: ENOTCONN if closed, though it is noted; a listener stops listening."""
