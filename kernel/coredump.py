@@ -199,13 +199,15 @@ def _write_file(t: Thread, file: File, pieces: Iterator[Piece], limit: int) -> b
 def _write_pipe(t: Thread, file: File, pieces: Iterator[Piece]) -> Blocking[bool]:
     """Write a core to a program, holes as zeros, until it ends, nobody reads any more, or SIGKILL comes."""
     for piece in pieces:
-        data = bytes(piece) if isinstance(piece, int) else piece
-        if data:
+        left = piece if isinstance(piece, int) else len(piece)
+        while left:
+            data = bytes(min(left, PAGE_SIZE)) if isinstance(piece, int) else piece
             try:
                 if (yield from file.write_sleeping(t, data)) != len(data):
-                    break
+                    return True
             except Errno:
-                break
+                return True
+            left -= len(data)
     return True
 
 

@@ -11,13 +11,14 @@ would not fit, and because a pipe takes it only as fast as somebody reads.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.clocks import CpuTimes, process_times
 from kernel.errno import Errno
 from kernel.fs.proc.array import state, task_flags
-from kernel.hardware import PAGE_SIZE
+from kernel.hardware import PAGE_SHIFT, PAGE_SIZE, PTE_FRAME
 from kernel.mm.fault import foreign_page
 from kernel.mm.shmem import ShmemPages
 from kernel.mm.vma import VM_DONTDUMP, VM_EXEC, VM_IO, VM_READ, VM_SHARED, VM_WRITE, Vma
@@ -110,21 +111,39 @@ def segments(mm: AddressSpace) -> list[Segment]:
     return [Segment(vma, dump_size(mm, vma)) for vma in list(mm.areas.areas)]
 
 
-def _pages(mm: AddressSpace, segment: Segment) -> Iterator[Piece]:
-    """Yield the pages of a segment; a page of anonymous memory that was never touched is a hole (dump_user_range)."""
+def _frames(mm: AddressSpace, segment: Segment) -> Iterator[tuple[int, int]]:
+    """Yield (address, offset of the frame in RAM) of each page of a segment that exists (get_dump_page).
+
+    Memory that nobody has touched does not exist, and is not made for this; the pages of files are read.
+    """
     vma = segment.vma
+    end = vma.start + segment.size
+    if vma.source is None:
+        for address, entry in mm.tables.present(vma.start, end):
+            yield address, entry & PTE_FRAME
+        return
+    pages: Iterable[int]
+    if isinstance(vma.source, ShmemPages):
+        known = vma.source.pages
+        pages = [vma.start + ((i - vma.pgoff) << PAGE_SHIFT) for i in sorted(known) if vma.pgoff <= i < vma.index(end)]
+    else:
+        pages = range(vma.start, end, PAGE_SIZE)
+    for address in pages:
+        with suppress(Errno.EFAULT):  # beyond the end of the file
+            yield address, foreign_page(mm, address, False)
+
+
+def _pages(mm: AddressSpace, segment: Segment) -> Iterator[Piece]:
+    """Yield the pages of a segment and the holes between them (dump_user_range)."""
     ram = mm.ram
-    present = dict(mm.tables.present(vma.start, vma.start + segment.size)) if vma.source is None else None
-    for address in range(vma.start, vma.start + segment.size, PAGE_SIZE):
-        if present is not None and address not in present:
-            yield PAGE_SIZE
-            continue
-        try:
-            base = foreign_page(mm, address, False)
-        except Errno.EFAULT:
-            yield PAGE_SIZE
-            continue
+    at, end = segment.vma.start, segment.vma.start + segment.size
+    for address, base in _frames(mm, segment):
+        if address > at:
+            yield address - at
         yield ram[base : base + PAGE_SIZE].tobytes()
+        at = address + PAGE_SIZE
+    if at < end:
+        yield end - at
 
 
 # -- notes ------------------------------------------------------------------------------------------------------------

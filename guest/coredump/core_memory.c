@@ -4,8 +4,10 @@
  */
 #include "core.h"
 
+#define HUGE (4L << 30)
+
 enum { PAGES = 3, SIZE = PAGES * 4096 };
-static char *anonymous, *untouched, *shared, *file_private, *file_written, *file_shared, *unlinked, *left_out, *read_only, *elf;
+static char *huge, *anonymous, *untouched, *shared, *file_private, *file_written, *file_shared, *unlinked, *left_out, *read_only, *elf;
 
 static char *map_file(const char *name, int flags, int keep)
 {
@@ -45,6 +47,9 @@ static void set_up(void)
     memcpy(file_written + 4096, "written", 8);
     file_shared = map_file("both", MAP_SHARED, 1);
     unlinked = map_file("gone", MAP_SHARED, 0);
+    /* Nearly all of it is a hole in the file. */
+    huge = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    huge[0] = huge[HUGE - 1] = 'x';
     int fd = MUST(open("/proc/self/exe", O_RDONLY));
     elf = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
@@ -82,6 +87,7 @@ static void dump(const char *filter)
     if (!core_open(&core, "core"))
         return;
     show(&core, "private", anonymous, "third page", 8192);
+    show(&core, "huge", huge, "x", 0);
     show(&core, "untouched", untouched, "", 0);
     show(&core, "without access", read_only, "protected", 0);
     show(&core, "MADV_DONTDUMP", left_out, "secret", 0);
