@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -32,8 +33,11 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def default_dispositions() -> None:
-    """A shell starts what runs in the background with SIGINT and SIGQUIT ignored, which programs run natively would inherit."""
-    for signo, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    """A shell starts what runs in the background with SIGINT and SIGQUIT ignored, nohup with SIGHUP, which programs run natively
+    would inherit."""
+    defaults: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler}
+    defaults |= {signal.SIGQUIT: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    for signo, handler in defaults.items():
         if signal.getsignal(signo) is signal.SIG_IGN:
             signal.signal(signo, handler)
 
