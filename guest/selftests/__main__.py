@@ -12,7 +12,7 @@ from typing import NamedTuple
 from guest.build import BuildError
 from guest.selftests.cases import Verdict
 from guest.selftests.catalog import MODELS, Selftest, selftests
-from guest.selftests.run import Judged, Run, judge, native_refused, run_inside, run_on_host
+from guest.selftests.run import HOST_TIMEOUT, Judged, Run, judge, native_refused, run_inside, run_on_host
 
 MOST_SHOWN = 12
 """Cases of one program that are printed unless all are asked for."""
@@ -92,7 +92,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m guest.selftests", description="Linux's selftests, natively and inside.")
     parser.add_argument("--semantics", choices=MODELS, action="append", help="default: those it is meant for")
     parser.add_argument("--jobs", type=int, default=1, metavar="N")
-    parser.add_argument("--timeout", type=float, default=120, metavar="S", help="host seconds for a run inside")
+    parser.add_argument("--timeout", type=float, default=HOST_TIMEOUT, metavar="S", help="host seconds for a run inside")
     parser.add_argument("-v", "--verbose", action="store_true", help="print every case")
     parser.add_argument("--show", action="store_true", help="print what the program printed inside")
     parser.add_argument("names", nargs="*", metavar="NAME", help="directories, or DIRECTORY/PROGRAM")

@@ -22,7 +22,7 @@ from guest.selftests.build import build
 from guest.selftests.cases import Verdict, parse
 from guest.selftests.catalog import MODELS, Selftest
 
-HOST_TIMEOUT = 120.0
+HOST_TIMEOUT = 600.0
 """Host seconds a run inside may take."""
 EXIT_TIMEOUT = 124
 KNOWN = Path(__file__).with_name("known.toml")
