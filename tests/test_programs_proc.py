@@ -271,6 +271,8 @@ def inside(scenario: str, semantics: str = "leaderless") -> list[str]:
 
 def missing(case: Case) -> str:
     """Return the name of a program the case needs and the host has not, or an empty string."""
+    if case.scenario == "traced" and not shutil.which("strace"):
+        return "strace"
     words = re.findall(r"(?:^|[;|&(\"] ?)([a-z]+)(?= )", case.command)
     tools = {"ps", "top", "pgrep", "pstree", "killall", "fuser", "prtstat", "lsof", "lslocks", "prlimit", "chrt", "choom", "busybox", "setpriv"}
     return next((word for word in words if word in tools and not shutil.which(word, path=ENV["PATH"])), "")
