@@ -210,8 +210,7 @@ def copy_process(t: Thread, args: CloneArgs, traced: bool = False) -> Thread:
         if descriptor >= 0:
             t.files.close(t, descriptor)
         if pid is not None:
-            for _ in pid.free_if_unused():
-                pass
+            pid.free_if_unused()
         spaces.mnt.put()
         raise
     child.cred, child.fs, child.nsproxy = cred, fs, spaces

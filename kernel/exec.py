@@ -126,8 +126,7 @@ def _take_tgid(t: Thread, pid: Pid) -> None:
             # Mainline has given the corpse the number of ``t`` by then: who waits for the old one is not woken (scenario 28).
             tracer.process.chldexit.wake_all(None if t.kernel.semantics.traced_first_exit else old)
     old.thread = None
-    for _ in old.free_if_unused():
-        pass
+    old.free_if_unused()
     t.pid = pid
     pid.thread = t
 

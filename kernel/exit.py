@@ -162,7 +162,7 @@ def _release(t: Thread) -> list[Thread]:
     kernel.uncharge_task(t)
     ptrace.unlink(t)
     t.pid.thread = None
-    freed: list[PidNamespace] = list(t.pid.free_if_unused())
+    freed = t.pid.free_if_unused()
     process.threads.remove(t)
     if not kernel.semantics.exec_waits_for_exit and t is not process.group_exec_task:
         _count_for_exec(process)

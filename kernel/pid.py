@@ -8,7 +8,7 @@ process group after its founder is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN
@@ -52,7 +52,7 @@ class PidNamespace(Namespace):
         self.child_reaper: Pid | None = None
         self.reboot = 0
         self.emptied = WaitQueue()
-        """Woken whenever a number is freed: mainline's init waits here for its namespace to empty."""
+        """Woken when a number is freed once the namespace is dead: mainline's init waits here for it to empty."""
 
     def find(self, number: int) -> Pid | None:
         """Return the Pid that has ``number`` here, or None."""
@@ -120,14 +120,18 @@ class Pid:
                 return number
         return 0
 
-    def free_if_unused(self) -> Iterator[PidNamespace]:
-        """Unhash the numbers if nobody links to this Pid any more; yield the namespaces in which one was freed."""
+    def free_if_unused(self) -> list[PidNamespace]:
+        """Unhash the numbers if nobody links to this Pid any more; return the dead namespaces in which one was freed: their
+        inits may have waited for it."""
+        dead: list[PidNamespace] = []
         if self.thread is None and self.process is None and not self.pgrp and not self.session:
             for ns, number in self.numbers:
                 if ns.pids.get(number) is self:
                     del ns.pids[number]
-                    ns.emptied.wake_all()
-                    yield ns
+                    if ns.dead:
+                        ns.emptied.wake_all()
+                        dead.append(ns)
+        return dead
 
     def __repr__(self) -> str:
         return f"<Pid {'/'.join(str(number) for _, number in self.numbers)}>"

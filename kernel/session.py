@@ -40,8 +40,7 @@ def change_pgrp(process: Process, pid: Pid) -> None:
     if process.rep.kernel.semantics.traced_first_exit:
         for waiter in {t.process: None for own in process.threads for t in (own.real_parent, own.parent) if t is not None}:
             waiter.chldexit.wake_all(old)
-    for _ in old.free_if_unused():
-        pass
+    old.free_if_unused()
 
 
 def setpgid(t: Thread, number: int, group: int) -> None:
@@ -89,7 +88,6 @@ def setsid(t: Thread) -> int:
     del old.session[process]
     process.session = pid
     pid.session[process] = None
-    for _ in old.free_if_unused():
-        pass
+    old.free_if_unused()
     change_pgrp(process, pid)
     return pid.nr_in(ns_of(t))
