@@ -143,6 +143,13 @@ int main(void)
     reap(other);
     TRY(umount2("a/stays", 0));
     TRY(rename("a/stays", "a/elsewhere"));
+    dirs("a/over a/under");
+    other = FORK(MUST(unshare(CLONE_NEWNS)); MUST(mount("there", "a/under", "tmpfs", 0, NULL)); MUST(write(ready[1], "r", 1));
+                 MUST(read(go[0], &byte, 1)); show_mounts("over there", 0));
+    MUST(read(ready[0], &byte, 1));
+    TRY(rename("a/over", "a/under"));
+    MUST(write(go[1], "g", 1));
+    reap(other);
     MUST(mount(NULL, "a", NULL, MS_SHARED, NULL));
     out("== namespaces\n");
     in_copy("a copy is a peer", mount_in_a);

@@ -288,6 +288,8 @@ def _vfs_rename(t: Thread, source: Walk, old: Dentry, target: Walk, new: Dentry 
     if is_local_mountpoint(t, old) or (new is not None and is_local_mountpoint(t, new)):
         raise Errno.EBUSY
     here.inode.rename(t, here, old, there, target.last, new, exchange)
+    if new is not None and not exchange:
+        detach_mounts(t, new)
 
 
 def readlink(t: Thread, dirfd: int, name: bytes) -> bytes:
