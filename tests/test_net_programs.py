@@ -65,18 +65,22 @@ def test_python(name: str) -> None:
     assert inside(script) == natively(script)
 
 
+LISTENS = "while ! grep -q ':{:04X} .* 0A ' /proc/net/tcp /proc/net/tcp6; do sleep 0.1; done"
+"""Wait until somebody listens on a port."""
+
 BUSYBOX = {
     "httpd-wget": (
         "d=/tmp/www.$$; mkdir $d; cd $d; echo '<p>page</p>' >index.html; head -c 200000 /dev/zero | tr '\\0' x >big; "
-        "busybox httpd -f -p 127.0.0.1:8099 -h $d & h=$!; sleep 1; busybox wget -q -O - http://127.0.0.1:8099/; "
+        f"busybox httpd -f -p 127.0.0.1:8099 -h $d & h=$!; {LISTENS.format(8099)}; busybox wget -q -O - http://127.0.0.1:8099/; "
         "busybox wget -q -O - http://127.0.0.1:8099/big | wc -c; busybox wget -q -O - http://127.0.0.1:8099/none; echo $?; "
         "kill $h; wait; busybox wget -q -O - http://127.0.0.1:8099/; echo $?; "
         "busybox wget -q -O - http://192.0.2.1/; echo $?; cd /; rm -r $d"
     ),
     "nc": (
-        "busybox nc -l -p 8098 >/tmp/got.$$ & sleep 1; echo through nc | busybox nc 127.0.0.1 8098; wait; cat /tmp/got.$$; "
-        "rm /tmp/got.$$; busybox nc 127.0.0.1 8098; echo $?; seq 1 20000 | busybox nc -l -p 8097 & sleep 1; "
-        "sleep 2 | busybox nc 127.0.0.1 8097 | tail -n 1; wait"
+        f"d=/tmp/nc.$$; mkdir $d; cd $d; busybox nc -l -p 8098 >got & {LISTENS.format(8098)}; "
+        "echo through nc | busybox nc 127.0.0.1 8098; wait; cat got; busybox nc 127.0.0.1 8098; echo $?; "
+        f"seq 1 20000 | busybox nc -l -p 8097 & {LISTENS.format(8097)}; "
+        "mkfifo quiet; busybox nc 127.0.0.1 8097 <>quiet | tail -n 1; wait; cd /; rm -r $d"
     ),
 }
 
