@@ -115,8 +115,9 @@ int main(void)
     out("%d fit, then %s\n", count, errno_name(errno));
     waiter(id, 's');
     usleep(50000);
-    get("one taken", id, 8192, 8, IPC_NOWAIT);
+    ssize_t taken = msgrcv(id, &m, 8192, 8, IPC_NOWAIT);
     wait(NULL);
+    out("one taken: %zd\n", taken);
     get("what the sender sent", id, 8192, 9, IPC_NOWAIT);
     get("the other", id, 8192, 0, IPC_NOWAIT);
     waiter(id, 'r');
@@ -136,12 +137,16 @@ int main(void)
     put(id, 1, "longer than there is room");
     waiter(id, 's');
     usleep(50000);
+    int removed = msgctl(id, IPC_RMID, NULL);
+    wait(NULL);
+    out("remove %d\n", removed);
+    show("removed", id);
+    id = msgget(IPC_PRIVATE, 0600);
     waiter(id, 'r');
     usleep(50000);
-    out("remove %d\n", msgctl(id, IPC_RMID, NULL));
+    removed = msgctl(id, IPC_RMID, NULL);
     wait(NULL);
-    wait(NULL);
-    show("removed", id);
+    out("remove %d\n", removed);
 
     id = msgget(IPC_PRIVATE, 0600);
     setresuid(1000, 1000, 1000);
