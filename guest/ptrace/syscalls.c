@@ -119,7 +119,8 @@ static void interrupted(void)
     sigaction(SIGUSR1, &action, NULL);
     int pipes[2];
     pipe(pipes);
-    if (syscall(SYS_fork) == 0) {
+    pid_t child = syscall(SYS_fork);
+    if (child == 0) {
         sleep_ms(100);
         kill(getppid(), SIGUSR1);
         sleep_ms(100);
@@ -128,6 +129,7 @@ static void interrupted(void)
     }
     char byte;
     long got = syscall(SYS_read, pipes[0], &byte, 1);
+    syscall(SYS_wait4, child, NULL, 0, NULL);
     syscall(SYS_exit, (int)got + caught);
 }
 

@@ -145,8 +145,9 @@ int main(void)
     MUST(ioctl(master, TIOCSWINSZ, &size));
     await();
     sleep_ms(20);
-    TRY(ioctl(master, TIOCSIG, SIGTSTP));
+    int sent = ioctl(master, TIOCSIG, SIGTSTP);
     await();
+    out("TIOCSIG %d\n", sent);
     out("child %s\n", status_name(reap(child)));
     drain();
     close(master);
