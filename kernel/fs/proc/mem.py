@@ -32,14 +32,36 @@ class MemInode(TaskFile):
         return MemFile(where, flags, self.check(t, ATTACH_ACCESS).mm)
 
 
-class MemFile(PlacedFile):
-    """Memory as a file; the position is the address.  ``mm`` is None for a process without memory."""
+class AddressedFile(PlacedFile):
+    """A file whose position stands for an address of ``mm``, which is None for a process without memory."""
 
     __slots__ = ("mm",)
 
     def __init__(self, where: Path, flags: int, mm: AddressSpace | None) -> None:
         super().__init__(where, flags)
         self.mm = mm
+
+    def read(self, t: Thread, size: int) -> bytes:
+        """Read at the position."""
+        data = self.pread(t, size, self.pos)
+        self.pos += len(data)
+        return data
+
+    def lseek(self, t: Thread, offset: int, whence: int) -> int:
+        """Addresses may be as large as they like (mem_lseek); the end is unknown."""
+        if whence == 0:
+            self.pos = offset & (1 << 64) - 1
+        elif whence == 1:
+            self.pos = (self.pos + offset) & (1 << 64) - 1
+        else:
+            raise Errno.EINVAL
+        return self.pos
+
+
+class MemFile(AddressedFile):
+    """Memory as a file; the position is the address."""
+
+    __slots__ = ()
 
     def pread(self, t: Thread, size: int, offset: int) -> bytes:
         """Read at an address.  EIO if nothing is there."""
@@ -62,24 +84,8 @@ class MemFile(PlacedFile):
     def truncate(self, t: Thread, size: int) -> None:
         """Nothing happens (proc_setattr)."""
 
-    def read(self, t: Thread, size: int) -> bytes:
-        """Read at the position."""
-        data = self.pread(t, size, self.pos)
-        self.pos += len(data)
-        return data
-
     def write(self, t: Thread, data: bytes) -> int:
         """Write at the position."""
         count = self.pwrite(t, data, self.pos)
         self.pos += count
         return count
-
-    def lseek(self, t: Thread, offset: int, whence: int) -> int:
-        """Addresses may be as large as they like (mem_lseek); the end is unknown."""
-        if whence == 0:
-            self.pos = offset & (1 << 64) - 1
-        elif whence == 1:
-            self.pos = (self.pos + offset) & (1 << 64) - 1
-        else:
-            raise Errno.EINVAL
-        return self.pos

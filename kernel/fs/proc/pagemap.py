@@ -9,9 +9,9 @@ from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.fs.pagecache import PageCache
 from kernel.fs.proc.generic import MM_ACCESS
+from kernel.fs.proc.mem import AddressedFile
 from kernel.fs.proc.sysctl import INT_MAX, INT_MIN
 from kernel.fs.proc.target import Target, TaskFile, task_of
-from kernel.fs.regular import PlacedFile
 from kernel.hardware import PAGE_SHIFT, PTE_FRAME, USER_TOP
 from kernel.kstrto import kstrtoint
 from kernel.mm.usage import Mappers
@@ -43,14 +43,13 @@ class PagemapInode(TaskFile):
         return PagemapFile(where, flags, self.check(t, MM_ACCESS).mm, t.cred.capable(CAP_SYS_ADMIN))
 
 
-class PagemapFile(PlacedFile):
+class PagemapFile(AddressedFile):
     """Pages as a file of 64-bit entries; ``frames``: whether frame numbers are told."""
 
-    __slots__ = ("mm", "frames")
+    __slots__ = ("frames",)
 
     def __init__(self, where: Path, flags: int, mm: AddressSpace | None, frames: bool) -> None:
-        super().__init__(where, flags)
-        self.mm = mm
+        super().__init__(where, flags, mm)
         self.frames = frames
 
     def pread(self, t: Thread, size: int, offset: int) -> bytes:
@@ -81,22 +80,6 @@ class PagemapFile(PlacedFile):
                     bits |= PM_MMAP_EXCLUSIVE
                 entries[(va >> PAGE_SHIFT) - first] = bits
         return struct.pack(f"<{len(entries)}Q", *entries)
-
-    def read(self, t: Thread, size: int) -> bytes:
-        """Read at the position."""
-        data = self.pread(t, size, self.pos)
-        self.pos += len(data)
-        return data
-
-    def lseek(self, t: Thread, offset: int, whence: int) -> int:
-        """Move (mem_lseek)."""
-        if whence == 0:
-            self.pos = offset & (1 << 64) - 1
-        elif whence == 1:
-            self.pos = (self.pos + offset) & (1 << 64) - 1
-        else:
-            raise Errno.EINVAL
-        return self.pos
 
 
 def clear_refs(t: Thread, target: Target, data: bytes) -> None:
