@@ -113,8 +113,13 @@ def _others_to_wait_for(t: Thread) -> int:
 
 
 def _take_tgid(t: Thread, pid: Pid) -> None:
-    """Give ``t`` the process's id; a traced corpse of the first thread is released silently, its tracer's waiters wake."""
+    """Give ``t`` the process's id; a traced corpse of the first thread is released silently.
+
+    Who waits for one of the two ids looks again.  In mainline the corpse has the number of ``t`` when it is released, and only
+    who waits for that one is woken (scenarios 28 and 113).
+    """
     corpse, old = pid.thread, t.pid
+    rules = t.kernel.semantics
     if corpse is not None:
         tracer = corpse.parent
         ptrace.unlink(corpse)
@@ -122,9 +127,10 @@ def _take_tgid(t: Thread, pid: Pid) -> None:
         release_task(corpse)
         if parent is not None:
             parent.children[process] = None
-        if tracer is not None:
-            # Mainline has given the corpse the number of ``t`` by then: who waits for the old one is not woken (scenario 28).
-            tracer.process.chldexit.wake_all(None if t.kernel.semantics.traced_first_exit else old)
+        if tracer is not None and not rules.traced_first_exit:
+            tracer.process.chldexit.wake_all(old)
+    if t.ptrace and t.parent is not None and rules.traced_first_exit:
+        t.parent.process.chldexit.wake_all(old)
     old.thread = None
     old.free_if_unused()
     t.pid = pid

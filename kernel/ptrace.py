@@ -104,11 +104,17 @@ def link(t: Thread, tracer: Thread, cred: Cred | None, flags: int) -> None:
 
 
 def unlink(t: Thread) -> None:
-    """Undo the tracing of ``t`` (__ptrace_unlink): it goes back to the group stop its process is in, else it runs."""
+    """Undo the tracing of ``t`` (__ptrace_unlink): it goes back to the group stop its process is in, else it runs.
+
+    Threads of the tracer's process that wait look again: this may have been the last they could wait for.  Mainline wakes
+    nobody.
+    """
     if not t.ptrace:
         return
     if t.parent is not None:
         t.parent.ptraced.pop(t, None)
+        if t.kernel.semantics.traced_first_exit:
+            t.parent.process.chldexit.wake_all(t.pid)
     set_trace_flags(t, t.trace_flags & ~(TRACE_SYSCALL | TRACE_EMU))
     t.ptrace = 0
     t.parent = t.real_parent

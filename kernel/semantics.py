@@ -32,9 +32,9 @@ class Semantics:
         "after the parent has exec'ed, its clone children count as ordinary ones: wait() sees them without __WCLONE",
     )  # fmt: skip
     traced_first_exit: bool = _rule(
-        "15, 16", "exit_notify, wait_consider_task, child_wait_callback", (8, 9, 28, 100, 111),
+        "15, 16", "exit_notify, wait_consider_task, child_wait_callback", (8, 9, 28, 100, 111, 112, 113),
         "a first thread traced from outside reports its own exit at once, one traced by its parent reports once, as the process; "
-        "who waits for an id that changes hands looks again",
+        "who waits for an id that changes hands, or for a tracee that is let go, looks again",
     )  # fmt: skip
     wait_sees_group_stop: bool = _rule(
         "18, 19", "wait_task_stopped", (19, 20, 21, 24),
