@@ -21,7 +21,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel import rseq
-from kernel.coredump import do_coredump
 from kernel.errno import Errno
 from kernel.exit import do_group_exit
 from kernel.hardware import OutOfFrames
@@ -147,6 +146,8 @@ def get_signal(t: Thread) -> Blocking[KSignal | None]:
                 yield from do_signal_stop(t, signo)
             continue
         if bit & COREDUMP_MASK:
+            from kernel.coredump import do_coredump
+
             yield from do_coredump(t, info)
         yield from do_group_exit(t, signo)
 

@@ -9,7 +9,6 @@ from kernel import kill as sending
 from kernel import sigframe
 from kernel.errno import Errno
 from kernel.fs.pidfd import PIDFD_THREAD, PidFd
-from kernel.fs.proc.base import tgid_of_directory
 from kernel.signal import (
     KERNEL_ONLY_MASK,
     NSIG,
@@ -276,6 +275,8 @@ def pidfd_send_signal(
     if flags_ not in scopes:
         raise Errno.EINVAL
     file = t.files.get(pidfd, True)
+    from kernel.fs.proc.base import tgid_of_directory
+
     # Before there were pidfds there was the directory in /proc, and it still will do.
     pid = file.pid if isinstance(file, PidFd) else tgid_of_directory(file)
     if pid is None:

@@ -112,7 +112,7 @@ def test_ip(name: str) -> None:
 def test_sockets_are_listed() -> None:
     """ss and netstat find listeners, connections and what is left of them; ports are given out, so they are left out."""
     need("ss")
-    names = "s/:(3[2-9]|[456][0-9])[0-9]{3}/:PORT/g; s/WAIT-[12]/WAIT/; s/@abstract +[0-9]+/NAME/; s/ +/ /g"
+    names = "s/:(3[2-9]|[456][0-9])[0-9]{3}/:PORT/g; s/@abstract +[0-9]+/NAME/; s/ +/ /g"
     script = f"{python('listed.py')} | sed -E '{names}'"
     assert inside(script) == natively(script)
 

@@ -1,4 +1,7 @@
-"""Making sockets: from (family, type, protocol) to the kind of socket (inet_create, unix_create, __sock_create)."""
+"""Making sockets: from (family, type, protocol) to the kind of socket (inet_create, unix_create, __sock_create).
+
+A family is loaded with its first socket, as __sock_create loads the module ``net-pf-N``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from kernel.cred import CAP_NET_RAW
 from kernel.errno import Errno
 from kernel.net.inet_options import IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP
-from kernel.net.netlink import PROTOCOLS, NetlinkSocket
 from kernel.net.socket import (
     AF_INET,
     AF_INET6,
@@ -21,9 +23,6 @@ from kernel.net.socket import (
     SOCK_STREAM,
     Socket,
 )
-from kernel.net.tcp import TcpSocket
-from kernel.net.udp import UdpSocket
-from kernel.net.unix import UnixSocket
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -31,12 +30,22 @@ if TYPE_CHECKING:
 AF_MAX: Final = 46
 IPPROTO_MAX: Final = 263
 
-Maker = Callable[["Thread", int, int], Socket]
-"""(thread, family, flags) -> socket."""
 
-_INET: Final[Mapping[int, tuple[int, Maker]]] = {
-    SOCK_STREAM: (IPPROTO_TCP, lambda t, family, flags: TcpSocket(t, family, flags)),
-    SOCK_DGRAM: (IPPROTO_UDP, lambda t, family, flags: UdpSocket(t, family, flags)),
+def _tcp(t: Thread, family: int, flags: int) -> Socket:
+    from kernel.net.tcp import TcpSocket
+
+    return TcpSocket(t, family, flags)
+
+
+def _udp(t: Thread, family: int, flags: int) -> Socket:
+    from kernel.net.udp import UdpSocket
+
+    return UdpSocket(t, family, flags)
+
+
+_INET: Final[Mapping[int, tuple[int, Callable[[Thread, int, int], Socket]]]] = {
+    SOCK_STREAM: (IPPROTO_TCP, _tcp),
+    SOCK_DGRAM: (IPPROTO_UDP, _udp),
 }
 """Type -> (its protocol, what makes it) (inetsw_array)."""
 
@@ -48,6 +57,8 @@ def _unix(t: Thread, family: int, kind: int, protocol: int, flags: int) -> Socke
         kind = SOCK_DGRAM  # "Believe it or not BSD has AF_UNIX, SOCK_RAW though nothing uses it" (unix_create)
     if kind not in (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET):
         raise Errno.ESOCKTNOSUPPORT
+    from kernel.net.unix import UnixSocket
+
     return UnixSocket(t, kind, flags)
 
 
@@ -68,6 +79,8 @@ def _inet(t: Thread, family: int, kind: int, protocol: int, flags: int) -> Socke
 def _netlink(t: Thread, family: int, kind: int, protocol: int, flags: int) -> Socket:
     if kind not in (SOCK_RAW, SOCK_DGRAM):
         raise Errno.ESOCKTNOSUPPORT
+    from kernel.net.netlink import PROTOCOLS, NetlinkSocket
+
     if protocol not in PROTOCOLS:
         raise Errno.EPROTONOSUPPORT
     return NetlinkSocket(t, kind, protocol, flags)

@@ -151,6 +151,10 @@ class Socket(File):
         self.send_buffer = self.receive_buffer = DEFAULT_BUFFER
 
     # -- operations of a family -----------------------------------------------------------------------------------
+    def pair_with(self, other: Socket) -> None:
+        """Connect two sockets of the same kind with each other (socketpair)."""
+        raise Errno.EOPNOTSUPP
+
     def bind(self, t: Thread, address: bytes) -> None:
         """Give it a name; ``address`` is a sockaddr."""
         raise Errno.EOPNOTSUPP

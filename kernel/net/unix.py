@@ -196,8 +196,8 @@ class UnixSocket(Socket):
         return self.peer.address
 
     # -- connections ----------------------------------------------------------------------------------------------
-    def pair_with(self, other: UnixSocket) -> None:
-        """Connect two sockets with each other (socketpair)."""
+    def pair_with(self, other: Socket) -> None:
+        assert isinstance(other, UnixSocket)
         self.peer, other.peer = other, self
         self.other_cred, other.other_cred = other.cred, self.cred
         self.was_connected = other.was_connected = True

@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
+
+FIN_WAIT2 = 5
 
 server = socket.create_server(("127.0.0.1", 8080))
 six = socket.create_server(("::", 8081), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -22,6 +25,8 @@ half = socket.create_connection(("127.0.0.1", 8080))
 end, _ = server.accept()
 half.shutdown(socket.SHUT_WR)
 end.recv(1)
+while half.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != FIN_WAIT2:
+    time.sleep(0.01)  # until the other side has acknowledged
 names = socket.socket(socket.AF_UNIX)
 names.bind("\0abstract")
 names.listen()

@@ -1,18 +1,19 @@
-"""/proc itself: the files that stay, self and thread-self, and a directory for each process (fs/proc/root.c, self.c)."""
+"""/proc itself: the files that stay, self and thread-self, and a directory for each process (fs/proc/root.c, self.c).
+
+What the files are made of is loaded when somebody looks into a /proc for the first time.  It is a third of the kernel, and most
+programs never do.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kernel.errno import Errno
 from kernel.fs.file import File, Stat
-from kernel.fs.inode import Dentry, Dirent
-from kernel.fs.proc import sysvipc
-from kernel.fs.proc.base import TASK_DIR, TaskDir
-from kernel.fs.proc.generic import ProcDir, Tree, link
+from kernel.fs.inode import S_IFDIR, Dentry, Dirent
+from kernel.fs.proc.generic import ProcDir, ProcInode, Tree, link
 from kernel.fs.proc.inode import HIDEPID_INVISIBLE, HIDEPID_OFF, ProcFs, ProcOptions, parse_options
-from kernel.fs.proc.sysctl_table import SYSCTLS
-from kernel.fs.proc.system import FILES
 from kernel.fs.proc.target import Target, TaskDentry, number
 from kernel.fs.regular import DirectoryFile
 from kernel.pid import tgid_in
@@ -47,22 +48,31 @@ SELVES = (link(b"self", _self), link(b"thread-self", _thread_self))
 """There even in a mount that shows processes only."""
 
 
+@cache
 def _tree() -> Tree:
+    from kernel.fs.proc import sysvipc
+    from kernel.fs.proc.sysctl_table import SYSCTLS
+    from kernel.fs.proc.system import FILES
+
     tree = Tree()
     tree.add(SELVES, tree.add(SYSCTLS, tree.add(sysvipc.FILES, tree.add(FILES, FIRST_INO))))
     return tree
 
 
-_TREE = _tree()
-
-
-class ProcRoot(ProcDir):
+class ProcRoot(ProcInode):
     """The root directory of a mount."""
 
-    __slots__ = ()
+    __slots__ = ("_files",)
 
     def __init__(self, fs: ProcFs) -> None:
-        super().__init__(fs, ROOT_INO, _TREE)
+        super().__init__(fs, ROOT_INO, S_IFDIR | 0o555)
+        self._files: ProcDir | None = None
+
+    def files(self) -> ProcDir:
+        """Return the directory of what is no process."""
+        if self._files is None:
+            self._files = ProcDir(self.fs, ROOT_INO, _tree())
+        return self._files
 
     def open(self, t: Thread, where: Path, flags: int) -> File:
         """Open it."""
@@ -72,16 +82,18 @@ class ProcRoot(ProcDir):
         """The attributes; all processes are among the links (proc_root_getattr)."""
         fs = self.fs
         assert isinstance(fs, ProcFs)
-        return super().stat(t)._replace(nlink=self.nlink + sum(1 for _ in fs.kernel.all_processes()))
+        return super().stat(t)._replace(nlink=self.files().nlink + sum(1 for _ in fs.kernel.all_processes()))
 
     def lookup(self, here: Dentry, name: bytes) -> Dentry:
         """Find a file or a process; the number of any thread finds its directory too (proc_pid_lookup)."""
+        from kernel.fs.proc.base import TASK_DIR, TaskDir
+
         fs = self.fs
         assert isinstance(fs, ProcFs)
         if not name.isdigit():
             if fs.shown.pid_only and all(entry.name != name for entry in SELVES):
                 raise Errno.ENOENT
-            return super().lookup(here, name)
+            return self.files().lookup(here, name)
         pid = fs.ns.find(number(name))
         if pid is None or (pid.process is None and pid.thread is None):
             raise Errno.ENOENT
@@ -92,7 +104,7 @@ class ProcRoot(ProcDir):
         """List the files that stay; processes depend on who asks and are added by the open file."""
         fs = self.fs
         assert isinstance(fs, ProcFs)
-        found = super().readdir(here)
+        found = self.files().readdir(here)
         return found[-len(SELVES) :] if fs.shown.pid_only else found
 
 
