@@ -389,7 +389,7 @@ def _wait_for_vfork(t: Thread, child: Thread, done: WaitQueue, number: int, even
     if event:
         yield from ptrace_event(t, event, _number_for_tracer(t, pid))
     while child.vfork_done is done:
-        reason = yield Block("kernel_clone", done, state=KILLABLE, who=lambda: who)
+        reason = yield Block("kernel_clone", done, state=KILLABLE, who=lambda t: who)
         if reason:
             return number
     yield from ptrace_event(t, ptrace.EVENT_VFORK_DONE, _number_for_tracer(t, pid))

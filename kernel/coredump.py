@@ -122,7 +122,7 @@ def _coredump_wait(t: Thread, signo: int) -> Blocking[CoreState | None]:
             kill_thread(other)
     t.work &= ~WORK_SIGNAL
     while state.running:
-        yield Block("coredump_wait", state.startup, state=UNINTERRUPTIBLE, who=lambda: "the siblings' exit")
+        yield Block("coredump_wait", state.startup, state=UNINTERRUPTIBLE, who=lambda t: "the siblings' exit")
     return state
 
 

@@ -86,7 +86,7 @@ def _de_thread(t: Thread) -> Blocking[None]:
         process.group_exec_task = t
         process.notify_count = _others_to_wait_for(t)
         try:
-            block = Block("de_thread", process.exec_wait, state=KILLABLE, who=lambda: _siblings(t))
+            block = Block("de_thread", process.exec_wait, state=KILLABLE, who=_siblings)
             while process.notify_count:
                 if (yield block) and fatal_signal_pending(t):
                     raise Errno.EAGAIN

@@ -417,7 +417,7 @@ def _coredump_task_exit(t: Thread, core: CoreState) -> Blocking[None]:
         core.startup.wake_all()
     while t.process.core_state is core:
         t.state = IDLE
-        yield Block("coredump_task_exit", core.finished, state=UNINTERRUPTIBLE, who=lambda: "the end of the core dump")
+        yield Block("coredump_task_exit", core.finished, state=UNINTERRUPTIBLE, who=lambda t: "the end of the core dump")
 
 
 def do_exit(t: Thread, code: int) -> Blocking[int]:
@@ -457,7 +457,7 @@ def _wait_for_empty_namespace(t: Thread) -> Blocking[None]:
     own = 1 if t.pid is t.process.tgid_pid else 2
     while len(ns.pids) > own:
         t.state = SLEEPING
-        yield Block("zap_pid_ns_processes", ns.emptied, state=UNINTERRUPTIBLE, who=lambda: "the reaping of its namespace")
+        yield Block("zap_pid_ns_processes", ns.emptied, state=UNINTERRUPTIBLE, who=lambda t: "the reaping of its namespace")
 
 
 def _exit_notify(t: Thread, group_dead: bool) -> None:

@@ -68,8 +68,8 @@ class Waiter(WaitQueue):
         self.lock_address = 0
         self.locked = False
 
-    def describe(self) -> str:
-        """Say for the wait graph who could wake it."""
+    def describe(self, t: Thread) -> str:
+        """Say for the wait graph who could wake ``t``."""
         if self.pi is not None and self.pi.owner is not None:
             return f"thread {self.pi.owner.tid}, which holds the lock"
         return "FUTEX_WAKE by whoever shares the word"

@@ -47,12 +47,14 @@ from kernel.signal_send import (
 )
 from kernel.task import RUNNING, STOPPED
 from kernel.user_ns import uid_for
-from kernel.waitqueue import KILLABLE, UNINTERRUPTIBLE, Block, Blocking, WaitQueue
+from kernel.waitqueue import KILLABLE, UNINTERRUPTIBLE, Block, Blocking
 
 if TYPE_CHECKING:
     from kernel.pid import Pid
     from kernel.task import Process, Thread
 
+_STOPPED = Block("do_signal_stop", state=KILLABLE, who=lambda t: "SIGCONT or SIGKILL")
+"""No queue: both wake the thread itself."""
 _TICK = 10_000_000
 """One clock tick of si_utime in ns (USER_HZ 100)."""
 
@@ -70,9 +72,12 @@ def notify_parent_cldstop(t: Thread, for_ptracer: bool, why: int) -> None:
     if parent is None:
         return
     action = parent.sighand.actions[SIGCHLD]
-    # Most tracers do not want the signal: then it is not worth making, unless somebody watches.
-    wanted = parent.kernel.watch is not None or not signal_ignored(parent.process.living_thread, SIGCHLD, False)
-    if wanted and action.handler != SIG_IGN and not action.flags & SA_NOCLDSTOP:
+    if (
+        action.handler != SIG_IGN
+        and not action.flags & SA_NOCLDSTOP
+        # Most tracers do not want the signal: then it is not worth making, unless somebody watches.
+        and (parent.kernel.watch is not None or not signal_ignored(parent.process.living_thread, SIGCHLD, False))
+    ):
         if why == CLD_CONTINUED:
             status = SIGCONT
         elif why == CLD_TRAPPED:
@@ -173,8 +178,7 @@ def do_signal_stop(t: Thread, signo: int) -> Blocking[bool]:
     watch = t.kernel.watch
     if watch is not None:
         watch.stopped(t, process.group_exit_code)
-    # Nothing wakes this queue: SIGCONT and SIGKILL wake the thread itself.
-    yield Block("do_signal_stop", WaitQueue(), state=KILLABLE, who=lambda: "SIGCONT or SIGKILL")
+    yield _STOPPED
     return True
 
 

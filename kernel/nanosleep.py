@@ -70,7 +70,7 @@ def _sleep_cpu(
     timer = CpuTimer(process, thread, which, expires, queue.wake_all)
     while timer.sample() < expires:
         timer.arm()
-        reason = yield Block("do_cpu_nanosleep", queue, who=lambda: "CPU time of the process it measures")
+        reason = yield Block("do_cpu_nanosleep", queue, who=lambda t: "CPU time of the process it measures")
         if reason is Wakeup.EVENT:
             continue
         timer.cancel()

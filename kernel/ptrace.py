@@ -159,10 +159,10 @@ def _is_setting_trap_flag(t: Thread) -> bool:
     if mm is None:
         return False
     rip = t.cpu.rip
-    code = mm.copy_in_partial(rip, 1, True)
-    if code and code in _PREFIXES:
-        code = mm.copy_in_partial(rip, MAX_INSN_SIZE, True).lstrip(_PREFIXES)[:1]
-    return code in (b"\x9d", b"\xcf")
+    code = mm.read_code(rip)
+    if code in _PREFIXES:
+        return mm.copy_in_partial(rip, MAX_INSN_SIZE, True).lstrip(_PREFIXES)[:1] in (b"\x9d", b"\xcf")
+    return code in (0x9D, 0xCF)
 
 
 def single_step(t: Thread, on: bool, blocks: bool = False) -> None:

@@ -55,7 +55,7 @@ def attach(t: Thread, target: Thread, address: int, options: int, seize: bool) -
         # Decision D3: an attach never waits for what only another tracer can end.  Mainline sleeps on the mutex.
         if t.kernel.semantics.exec_waits_for_exit:
             raise Errno.EAGAIN
-        if (yield Block("ptrace_attach", target.process.exec_wait, who=lambda: "the end of its execve")):
+        if (yield Block("ptrace_attach", target.process.exec_wait, who=lambda t: "the end of its execve")):
             raise Errno.ERESTARTNOINTR
     check_access(t, target, MODE_ATTACH)
     if target.exit_state or target.ptrace:

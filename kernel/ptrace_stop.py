@@ -38,6 +38,14 @@ MESSAGE_SYSCALL_EXIT = 2
 X86_TRAP_DB = 1
 
 
+def _tracer(t: Thread) -> str:
+    return f"its tracer {t.parent.tid if t.parent is not None else 0} ({stop_kind(t).name})"
+
+
+_STOPPED = Block("ptrace_stop", state=KILLABLE, who=_tracer)
+"""No queue: the tracer and SIGKILL wake the thread itself."""
+
+
 def ptrace_stop(
     t: Thread, code: int, why: int, message: int, info: SigInfo | None
 ) -> Blocking[tuple[int, SigInfo | None]]:
@@ -53,24 +61,20 @@ def ptrace_stop(
     t.ptrace_message = message
     t.last_siginfo = info
     t.stop_code = code
-    complete = why == CLD_STOPPED and t.jobctl & JOBCTL_STOP_PENDING and participate_group_stop(t)
-    # Any trap makes up for a stop trap; only a stop trap tells of a change of the group stop.
-    clear_jobctl_pending(t, JOBCTL_TRAP_STOP)
-    notified = t.jobctl & JOBCTL_TRAP_NOTIFY
-    if info is not None and info.code >> 8 == EVENT_STOP:
-        clear_jobctl_pending(t, JOBCTL_TRAP_NOTIFY)
-        notified = 0
-    t.jobctl &= ~JOBCTL_TRAPPING
-    _notify_stop(t, why, bool(complete), bool(notified))
+    complete = notified = False
+    if t.jobctl:
+        complete = why == CLD_STOPPED and t.jobctl & JOBCTL_STOP_PENDING != 0 and participate_group_stop(t)
+        # Any trap makes up for a stop trap; only a stop trap tells of a change of the group stop.
+        clear_jobctl_pending(t, JOBCTL_TRAP_STOP)
+        notified = t.jobctl & JOBCTL_TRAP_NOTIFY != 0
+        if info is not None and info.code >> 8 == EVENT_STOP:
+            clear_jobctl_pending(t, JOBCTL_TRAP_NOTIFY)
+            notified = False
+        t.jobctl &= ~JOBCTL_TRAPPING
+    _notify_stop(t, why, complete, notified)
     if complete:
         continue_after_stop(t.process)
-    tracer = t.parent
-    # No queue: the tracer and SIGKILL wake the thread itself.
-    yield Block(
-        "ptrace_stop",
-        state=KILLABLE,
-        who=lambda: f"its tracer {tracer.tid if tracer is not None else 0} ({stop_kind(t).name})",
-    )
+    yield _STOPPED
     code, info = t.stop_code, t.last_siginfo
     t.last_siginfo = None
     t.ptrace_message = 0

@@ -52,6 +52,7 @@ LOOK_NS = 100_000
 
 _MASK = (1 << 64) - 1
 _PAGE_FAULT = Trap.PAGE_FAULT.value
+_EXCEPTION = Trap.EXCEPTION.value
 _ENOSYS = _MASK + 1 - Errno.ENOSYS.number
 _NO_CALL = 0xFFFF_FFFF
 """Number -1: the tracer does not want the call to be made."""
@@ -286,9 +287,12 @@ class Scheduler:
                     times.minflt += 1
                 else:
                     force_fault(t, failure, cpu.error_code)
-            elif trap == Trap.EXCEPTION:
+            elif trap == _EXCEPTION:
                 t.syscall_nr = -1
-                exception(t, cpu.vector, cpu.error_code, cpu.debug_status)
+                raised = exception(t, cpu.vector, cpu.error_code, cpu.debug_status)
+                if raised is not None:
+                    t.kstack = exit_to_user_mode(t, raised)
+                    continue
             elif trap == Trap.INT80:
                 t.syscall_nr = -1
                 if t.seccomp is not None:
@@ -392,6 +396,6 @@ def wait_graph(kernel: Kernel) -> list[str]:
             continue
         call = kernel.call_name(t.syscall_nr) if t.syscall_nr >= 0 else ""
         where = f"in {call}, waits in {t.block.what}" if call else f"waits in {t.block.what}"
-        who = t.block.who() if t.block.who is not None else "a signal" if t.block.state == INTERRUPTIBLE else "nobody"
+        who = t.block.who(t) if t.block.who is not None else "a signal" if t.block.state == INTERRUPTIBLE else "nobody"
         lines.append(f"{name}: {where}; could be woken by {who}")
     return lines

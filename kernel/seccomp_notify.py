@@ -176,7 +176,7 @@ def _look(t: Thread, match: SeccompFilter, notification: Notification) -> Blocki
     """Wait until there is something to do and do it; False if a signal ended the wait."""
     killable = _killable(match, notification)
     state = KILLABLE if killable else INTERRUPTIBLE
-    block = Block("seccomp_do_user_notification", notification.ready, state=state, who=lambda: _listeners(t, match))
+    block = Block("seccomp_do_user_notification", notification.ready, state=state, who=lambda t: _listeners(t, match))
     while not notification.completions:
         if (yield block) is Wakeup.SIGNAL:
             # Received meanwhile: from now on only death counts.
@@ -259,7 +259,7 @@ class Listener(AnonFile):
         assert mm is not None
         if any(mm.read(address, NOTIF_SIZE)):
             raise Errno.EINVAL
-        block = Block("recv_wait_event", confined.wait, who=lambda: _confined(t, confined))
+        block = Block("recv_wait_event", confined.wait, who=lambda t: _confined(t, confined))
         self.hold()  # whoever closes the descriptor meanwhile does not close the file
         try:
             while not notifier.requests and confined.users:
@@ -342,7 +342,7 @@ class Listener(AnonFile):
         return self._wait_for_addfd(notification, addfd)
 
     def _wait_for_addfd(self, notification: Notification, addfd: _AddFd) -> Blocking[int]:
-        block = Block("seccomp_notify_addfd", addfd.done, who=lambda: _names([notification.t]))
+        block = Block("seccomp_notify_addfd", addfd.done, who=lambda t: _names([notification.t]))
         self.hold()
         try:
             while addfd.result is None:

@@ -58,6 +58,7 @@ from kernel.signal_send import force_sigsegv
 from kernel.task import WORK_RESTORE_MASK, WORK_RESUME, WORK_SIGNAL
 
 if TYPE_CHECKING:
+    from kernel.signal import SigInfo
     from kernel.task import Thread
     from kernel.waitqueue import Blocking
 
@@ -72,16 +73,16 @@ _ERESTART_RESTARTBLOCK = _BIAS - Errno.ERESTART_RESTARTBLOCK.number
 NR_RESTART_SYSCALL = 219
 
 
-def exit_to_user_mode(t: Thread) -> Blocking[None]:
+def exit_to_user_mode(t: Thread, raised: SigInfo | None = None) -> Blocking[None]:
     """Do one round of what ``t.work`` asks for before user mode is entered (exit_to_user_mode_loop); the caller looks at
-    ``t.work`` again afterwards."""
+    ``t.work`` again afterwards.  ``raised``: a synchronous signal that was not queued."""
     if t.work & WORK_RESUME:
         t.work &= ~WORK_RESUME
         work, t.task_work = t.task_work, []
         for call in work:
             call(t)
-    if t.work & (WORK_SIGNAL | WORK_RESTORE_MASK):
-        signal = (yield from get_signal(t)) if t.work & WORK_SIGNAL else None
+    if raised is not None or t.work & (WORK_SIGNAL | WORK_RESTORE_MASK):
+        signal = (yield from get_signal(t, raised)) if raised is not None or t.work & WORK_SIGNAL else None
         if signal is None:
             _restart_without_handler(t)
             restore_user_sigmask(t)
@@ -95,12 +96,13 @@ def exit_to_user_mode(t: Thread) -> Blocking[None]:
 
 
 # -- choosing what to do ----------------------------------------------------------------------------------------------
-def get_signal(t: Thread) -> Blocking[KSignal | None]:
-    """Take signals and perform default actions until a handler is to be run (returned) or none is left (None).
+def get_signal(t: Thread, raised: SigInfo | None = None) -> Blocking[KSignal | None]:
+    """Take signals, first ``raised``, and perform default actions until a handler is to be run (returned) or none is left (None).
 
     Does not return if the process is to end.
     """
     process = t.process
+    settled = False
     while True:
         # Every stopped thread comes here after it was woken: the first one reports the continuation.
         if process.cld_continued or process.cld_stopped:
@@ -113,14 +115,18 @@ def get_signal(t: Thread) -> Blocking[KSignal | None]:
         if t.jobctl & JOBCTL_TRAP_MASK:
             yield from jobctl_trap(t)
             continue
-        of_process = not t.pending.mask & ~t.blocked
-        info = dequeue_synchronous_signal(t) or dequeue_signal(t, ~t.blocked)
+        of_process = False
+        info, raised = raised, None
+        if info is None and not settled:
+            of_process = not t.pending.mask & ~t.blocked
+            info = dequeue_synchronous_signal(t) or dequeue_signal(t, ~t.blocked)
         if info is None:
             return None
         actions = t.sighand.actions
         if t.ptrace and info.signo != SIGKILL and not actions[info.signo].flags & SA_IMMUTABLE:
             reported = yield from ptrace_signal(t, info, of_process)
             if reported is None:
+                settled = not t.work & WORK_SIGNAL  # the stop ended with a look at the queues
                 continue
             info = reported
         signo = info.signo

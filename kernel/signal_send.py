@@ -81,12 +81,13 @@ def is_global_init(process: Process) -> bool:
 def _task_ignores(t: Thread, signo: int, force: bool) -> bool:
     """Tell whether delivering ``signo`` to ``t`` would do nothing (sig_task_ignored)."""
     process = t.process
-    kernel_only = KERNEL_ONLY_MASK >> (signo - 1) & 1 == 1
-    # Patch 9 (86989c41b5ea): nothing kills or stops the global init, whoever sends it.
-    if kernel_only and is_global_init(process):
-        return True
-    if process.unkillable and t.sighand.actions[signo].handler == SIG_DFL and not (force and kernel_only):
-        return True
+    if process.unkillable:
+        kernel_only = KERNEL_ONLY_MASK >> (signo - 1) & 1 == 1
+        # Patch 9 (86989c41b5ea): nothing kills or stops the global init, whoever sends it.
+        if kernel_only and is_global_init(process):
+            return True
+        if t.sighand.actions[signo].handler == SIG_DFL and not (force and kernel_only):
+            return True
     return t.sighand.ignores(signo)
 
 
@@ -361,6 +362,22 @@ def force_signal(t: Thread, info: SigInfo, default: bool = False) -> None:
     if not t.work & WORK_SIGNAL:
         # It may have been pending and blocked before: then sending did nothing.
         t.kernel.sched.signal_wake(t, False)
+
+
+def raise_signal(t: Thread, info: SigInfo) -> SigInfo | None:
+    """Send a synchronous signal as ``force_signal`` does, or return it if queueing it would be seen by nobody: ``t`` is traced,
+    takes the signal as it is, and has nothing else to look at before."""
+    signo = info.signo
+    if (
+        t.ptrace
+        and not t.work & WORK_SIGNAL
+        and not t.blocked >> (signo - 1) & 1
+        and t.sighand.actions[signo].handler != SIG_IGN
+        and not t.sighand.signalfd_wait
+    ):
+        return info
+    force_signal(t, info)
+    return None
 
 
 def force_exit_sig(t: Thread, info: SigInfo) -> None:

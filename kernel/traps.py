@@ -31,7 +31,7 @@ from kernel.signal import (
     TRAP_TRACE,
     SigInfo,
 )
-from kernel.signal_send import force_signal
+from kernel.signal_send import force_signal, raise_signal
 
 if TYPE_CHECKING:
     from kernel.mm.fault import FaultSignal
@@ -86,29 +86,29 @@ def fpu_exception_code(vector: int, image: bytes) -> int:
     return FPE_FLTRES if errors & 0x20 else 0
 
 
-def exception(t: Thread, vector: int, error_code: int = 0, status: int = DR_STEP) -> None:
+def exception(t: Thread, vector: int, error_code: int = 0, status: int = DR_STEP) -> SigInfo | None:
     """Give ``t`` the signal for an exception it raised; ``error_code`` is what the processor pushed, 0 for most, and
-    ``status`` what it left in DR6 if it is a debug exception."""
+    ``status`` what it left in DR6 if it is a debug exception.  Returns a signal that is to be delivered without having been
+    queued (``raise_signal``)."""
     t.trap_frame = (vector, error_code if vector in _WITH_ERROR_CODE else 0, t.trap_frame[2])
     if vector == X86_TRAP_DB:
-        _debug(t, status)
-        return
+        return _debug(t, status)
     if vector not in _TRAPS:
         t.cpu.eflags |= EFLAGS_RF
     if vector in (X86_TRAP_MF, X86_TRAP_XF):
         code = fpu_exception_code(vector, t.cpu.fpregs())
         if code:  # else spurious: run on
             force_signal(t, SigInfo(SIGFPE, code=code, addr=t.cpu.rip))
-        return
+        return None
     signo, code, at_rip = _VECTORS.get(vector, (SIGSEGV, SI_KERNEL, False))
-    force_signal(t, SigInfo(signo, code=code, addr=t.cpu.rip if at_rip else 0))
+    return raise_signal(t, SigInfo(signo, code=code, addr=t.cpu.rip if at_rip else 0))
 
 
-def _debug(t: Thread, status: int) -> None:
+def _debug(t: Thread, status: int) -> SigInfo | None:
     """A step, a hardware breakpoint or INT1; ``status`` says which, in the bits of DR6 (exc_debug_user)."""
     hw_breakpoint.hit(t, status)
     code = TRAP_TRACE if status & DR_STEP else TRAP_HWBKPT if status else TRAP_BRKPT
-    force_signal(t, SigInfo(SIGTRAP, code=code, addr=t.cpu.rip))
+    return raise_signal(t, SigInfo(SIGTRAP, code=code, addr=t.cpu.rip))
 
 
 def force_fault(t: Thread, failure: FaultSignal, error_code: int) -> None:

@@ -75,10 +75,10 @@ class PipedHelper:
 
     def started(self) -> Blocking[bool]:
         """Wait until the program runs; return whether it does."""
-        t = self._thread
-        done = t.vfork_done
-        while done is not None and t.vfork_done is done:
-            yield Block("call_usermodehelper_exec", done, state=UNINTERRUPTIBLE, who=lambda: f"the execve of {t.comm!r}")
+        helper = self._thread
+        done = helper.vfork_done
+        while done is not None and helper.vfork_done is done:
+            yield Block("call_usermodehelper_exec", done, state=UNINTERRUPTIBLE, who=lambda t: f"the execve of {helper.comm!r}")
         return not self._failed
 
     def finished(self) -> Blocking[None]:
@@ -87,6 +87,6 @@ class PipedHelper:
         ring.opened(O_RDONLY)  # a pipe without writers tells its last reader when another one closes it
         self.pipe.drop()
         while ring.readers > 1:
-            if (yield Block("wait_for_dump_helpers", ring.read_wait, who=lambda: f"{self._thread}")) is Wakeup.SIGNAL:
+            if (yield Block("wait_for_dump_helpers", ring.read_wait, who=lambda t: f"{self._thread}")) is Wakeup.SIGNAL:
                 break
         ring.closed(O_RDONLY)

@@ -7,7 +7,7 @@ With a pid the target is looked up directly; without one the caller's lists are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kernel import ptrace
@@ -64,30 +64,32 @@ def _waiters(t: Thread, flags: int) -> Iterable[Thread]:
     return [t, *(other for other in threads if other is not t)]
 
 
-def _targets(t: Thread, options: WaitOptions) -> Iterator[tuple[Thread, bool]]:
-    """Yield (thread, as tracee) of everything the options may mean, children first.
+def _targets(t: Thread, options: WaitOptions) -> Iterable[tuple[Thread, bool]]:
+    """Give (thread, as tracee) of everything the options may mean, children first.
 
     Whoever takes one away must not ask for more.
     """
-    flags = options.flags
-    if options.kind == P_PID:
-        pid = options.pid
-        if pid is None:
-            return
-        process = pid.process
-        if process is not None:
-            target = process.wait_task
-            if _child_of(t, target, flags):
-                yield target, False
-                if not (target.ptrace and target.pid is pid and _traced_by(t, target, flags)):
-                    return
-        thread = pid.thread
-        if thread is not None and _traced_by(t, thread, flags):
-            yield thread, True
-        return
-    pgrp = options.pid if options.kind == P_PGID else None
-    if options.kind == P_PGID and pgrp is None:
-        return
+    kind, pid, flags = options
+    if kind == P_ALL:
+        return _of_group(t, None, flags)
+    if pid is None:
+        return ()
+    return _of_pid(t, pid, flags) if kind == P_PID else _of_group(t, pid, flags)
+
+
+def _of_pid(t: Thread, pid: Pid, flags: int) -> Sequence[tuple[Thread, bool]]:
+    process = pid.process
+    if process is not None:
+        target = process.wait_task
+        if _child_of(t, target, flags):
+            if target.ptrace and target.pid is pid and _traced_by(t, target, flags):
+                return (target, False), (target, True)
+            return ((target, False),)
+    thread = pid.thread
+    return ((thread, True),) if thread is not None and _traced_by(t, thread, flags) else ()
+
+
+def _of_group(t: Thread, pgrp: Pid | None, flags: int) -> Iterator[tuple[Thread, bool]]:
     for waiter in _waiters(t, flags):
         for process in waiter.children:
             if pgrp is None or process.pgrp is pgrp:
@@ -257,7 +259,7 @@ def do_wait(t: Thread, options: WaitOptions) -> Report | Blocking[Report | None]
 
 def _wait_blocking(t: Thread, options: WaitOptions) -> Blocking[Report | None]:
     process = t.process
-    block = Block("do_wait", process.chldexit, who=lambda: describe_targets(t, options))
+    block = Block("do_wait", process.chldexit, who=lambda t: describe_targets(t, options))
     if options.kind == P_PID:
         # pid_child_should_wake: what happens to others does not end the wait for one.
         block.accepts = lambda pid: pid is None or pid is options.pid

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from enum import IntEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kernel.errno import Errno
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
 
 T = TypeVar("T")
 
@@ -85,9 +88,9 @@ class Block:
     """A request to sleep, yielded by a kernel generator.
 
     ``queues``: wake-ups on any of them end the sleep.  ``deadline``: monotonic ns or None.  ``state``: one of the three
-    constants above.  ``what``: the wchan name, e.g. "pipe_read".  ``who``: tells the wait graph who could end the
-    sleep; called only when a deadlock is reported.  ``exclusive``: register as exclusive waiter.  ``accepts``: asked with
-    the key of a wake-up whether it concerns the sleeper, who sleeps on if not.
+    constants above.  ``what``: the wchan name, e.g. "pipe_read".  ``who(t)``: tells the wait graph who could end the
+    sleep of ``t``; called only when a deadlock is reported.  ``exclusive``: register as exclusive waiter.  ``accepts``: asked
+    with the key of a wake-up whether it concerns the sleeper, who sleeps on if not.
     """
 
     __slots__ = ("what", "queues", "deadline", "state", "who", "exclusive", "accepts")
@@ -98,7 +101,7 @@ class Block:
         *queues: WaitQueue,
         deadline: int | None = None,
         state: int = INTERRUPTIBLE,
-        who: Callable[[], str] | None = None,
+        who: Callable[[Thread], str] | None = None,
         exclusive: bool = False,
         accepts: Callable[[object], bool] | None = None,
     ) -> None:
@@ -115,7 +118,9 @@ Blocking = Generator[Block, Wakeup, T]
 """Return type of a kernel function that may sleep and finally returns a T."""
 
 
-def wait(what: str, *queues: WaitQueue, deadline: int | None = None, who: Callable[[], str] | None = None) -> Blocking[bool]:
+def wait(
+    what: str, *queues: WaitQueue, deadline: int | None = None, who: Callable[[Thread], str] | None = None
+) -> Blocking[bool]:
     """Sleep interruptibly once; return True on an event, False at the deadline.
 
     Callers re-test their condition.  Raises ERESTARTSYS when a signal ended the sleep (signal(7), "interruption of

@@ -207,7 +207,7 @@ class EpollFile(AnonFile):
         try:
             while True:
                 reason = yield Block(
-                    "ep_poll", self.sleepers, deadline=deadline, exclusive=True, who=lambda: self.wakers(t, True)
+                    "ep_poll", self.sleepers, deadline=deadline, exclusive=True, who=lambda t: self.wakers(t, True)
                 )
                 found = self.collect(t, limit)
                 if found:

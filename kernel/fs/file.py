@@ -172,7 +172,7 @@ class File:
             except Errno.EAGAIN:
                 if self.flags & O_NONBLOCK:
                     raise
-            if (yield Block(self.READ_WCHAN, *self.queues(t), who=lambda: self.wakers(t, True))) is Wakeup.SIGNAL:
+            if (yield Block(self.READ_WCHAN, *self.queues(t), who=lambda t: self.wakers(t, True))) is Wakeup.SIGNAL:
                 raise Errno.ERESTARTSYS
 
     def write_sleeping(self, t: Thread, data: bytes) -> Blocking[int]:
@@ -196,7 +196,7 @@ class File:
                 if done:
                     return done
                 raise
-            if (yield Block(self.WRITE_WCHAN, *self.queues(t), who=lambda: self.wakers(t, False))) is Wakeup.SIGNAL:
+            if (yield Block(self.WRITE_WCHAN, *self.queues(t), who=lambda t: self.wakers(t, False))) is Wakeup.SIGNAL:
                 if done:
                     return done
                 raise Errno.ERESTARTSYS

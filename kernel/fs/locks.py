@@ -157,7 +157,7 @@ class FileLocks:
                 graph.waiting[lock.owner] = blocker.owner
             self.waiting[lock] = None
             try:
-                reason = yield Block("fcntl_setlk", self.queue, who=partial(holder, blocker))
+                reason = yield Block("fcntl_setlk", self.queue, who=partial(_holder, blocker))
             finally:
                 graph.waiting.pop(lock.owner, None)
                 del self.waiting[lock]
@@ -223,7 +223,7 @@ def flock_of(process: Process, file: File, kind: int) -> RecordLock:
     return RecordLock(0, OFFSET_MAX, kind, file, process, file, True)
 
 
-def holder(lock: RecordLock) -> str:
+def _holder(lock: RecordLock, t: Thread) -> str:
     """Say who holds a lock, for the wait graph."""
     if lock.process is None:
         return "the holder of an open-file-description lock"

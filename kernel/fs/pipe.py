@@ -291,7 +291,7 @@ class PipeFile(File):
         while not pipe.slots and pipe.writers and size:
             if self.flags & O_NONBLOCK:
                 raise Errno.EAGAIN
-            if (yield Block("pipe_read", pipe.read_wait, who=lambda: self.wakers(t, True))) is Wakeup.SIGNAL:
+            if (yield Block("pipe_read", pipe.read_wait, who=lambda t: self.wakers(t, True))) is Wakeup.SIGNAL:
                 raise Errno.ERESTARTSYS
         return self.read(t, size)
 

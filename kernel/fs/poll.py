@@ -63,7 +63,7 @@ def _sleep(t: Thread, wanted: Wanted, deadline: int | None, what: str) -> Blocki
             file.hold()
             queues.update(dict.fromkeys(file.queues(t)))
 
-    def who() -> str:
+    def who(t: Thread) -> str:
         return " or ".join(file.wakers(t, bool(bits & POLLIN)) for file, bits in wanted if file is not None) or "a signal"
 
     try:

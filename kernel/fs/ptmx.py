@@ -82,7 +82,7 @@ class PtyMaster(TtyFile):
             except Errno.EAGAIN:
                 if self.flags & O_NONBLOCK:
                     raise
-            reason = yield Block(self.READ_WCHAN, self.line.read_wait, who=lambda: self.wakers(t, True))
+            reason = yield Block(self.READ_WCHAN, self.line.read_wait, who=lambda t: self.wakers(t, True))
             if reason is Wakeup.SIGNAL:
                 raise Errno.ERESTARTSYS
 

@@ -127,7 +127,7 @@ class TtyFile(File):
                     raise Errno.EAGAIN
             if limit is not None and limit <= now:
                 return data
-            reason = yield Block("n_tty_read", tty.read_wait, deadline=limit, who=lambda: self.wakers(t, True))
+            reason = yield Block("n_tty_read", tty.read_wait, deadline=limit, who=lambda t: self.wakers(t, True))
             if reason is Wakeup.SIGNAL:
                 if data:
                     return data

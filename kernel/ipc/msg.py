@@ -88,7 +88,7 @@ def msgget(t: Thread, key: int, flag: int) -> int:
 
 def _wait(queue: MessageQueue, what: str, sleepers: WaitQueue, done: Callable[[], bool]) -> Blocking[None]:
     """Sleep among ``sleepers`` until the queue changed.  EIDRM if it is gone, ERESTARTNOHAND for a signal unless ``done``."""
-    reason = yield Block(what, sleepers, who=lambda: f"a change of message queue {queue.id}")
+    reason = yield Block(what, sleepers, who=lambda t: f"a change of message queue {queue.id}")
     if queue.removed:
         raise Errno.EIDRM
     if reason is Wakeup.SIGNAL and not done():

@@ -117,6 +117,14 @@ class UserAccess:
             raise Errno.EFAULT
         return data
 
+    def read_code(self, address: int) -> int:
+        """Return the byte of code at ``address`` as a debugger sees it, 0 if there is none."""
+        base = self._readable.get(address >> 12)
+        if base is not None:
+            return self.ram[base + (address & 0xFFF)]
+        code = self.copy_in_partial(address, 1, True)
+        return code[0] if code else 0
+
     def copy_in_partial(self, address: int, size: int, force: bool = False) -> bytes:
         """Return the bytes at ``address`` up to the first that cannot be read, at most ``size``."""
         readable = self._readable

@@ -200,7 +200,7 @@ class Socket(File):
         """
         deadline = None
 
-        def who() -> str:
+        def who(t: Thread) -> str:
             return self.wakers(t, what != self.WRITE_WCHAN)
 
         while True:

@@ -275,7 +275,7 @@ class TcpSocket(InetSocket):
     def _wait_for_connect(self, t: Thread, pending: type[Errno]) -> Blocking[int]:
         deadline = None if self.send_timeout is None else t.kernel.clock.monotonic() + self.send_timeout
         while self.unanswered():
-            reason = yield Block("inet_wait_for_connect", self.wait, deadline=deadline, who=lambda: self.wakers(t, False))
+            reason = yield Block("inet_wait_for_connect", self.wait, deadline=deadline, who=lambda t: self.wakers(t, False))
             if not self.unanswered():
                 break
             if reason is Wakeup.SIGNAL:
