@@ -71,9 +71,13 @@ def ptrace_stop(
             clear_jobctl_pending(t, JOBCTL_TRAP_NOTIFY)
             notified = False
         t.jobctl &= ~JOBCTL_TRAPPING
-    _notify_stop(t, why, complete, notified)
+    # Patch 25: what a tracer hears of is a trap, whatever the reason, as its wait says.
+    tracer_why = CLD_TRAPPED if t.kernel.semantics.always_trapped else why
     if complete:
+        _notify_completed(t, tracer_why, notified)
         continue_after_stop(t.process)
+    else:
+        notify_parent_cldstop(t, True, tracer_why)
     yield _STOPPED
     code, info = t.stop_code, t.last_siginfo
     t.last_siginfo = None
@@ -84,14 +88,9 @@ def ptrace_stop(
     return code, info
 
 
-def _notify_stop(t: Thread, why: int, complete: bool, notified: bool) -> None:
-    """Tell the tracer of the trap and, if it completes a group stop, the real parent of that."""
+def _notify_completed(t: Thread, tracer_why: int, notified: bool) -> None:
+    """Tell of a trap that completes a group stop: the tracer of the trap, the real parent of the stop."""
     semantics = t.kernel.semantics
-    # Patch 25: what a tracer hears of is a trap, whatever the reason, as its wait says.
-    tracer_why = CLD_TRAPPED if semantics.always_trapped else why
-    if not complete:
-        notify_parent_cldstop(t, True, tracer_why)
-        return
     same_parent = not reparented(t)
     if semantics.identical_stop_once:
         # Patch 24: one report may stand for both only if both would be about the same pid and the same stop.

@@ -81,7 +81,7 @@ class WaitQueue:
 
     def wake_all(self, key: object = None) -> int:
         """Wake everybody; return how many woke."""
-        return self.wake(1 << 30, key)
+        return self.wake(1 << 30, key) if self._entries else 0
 
 
 class Block:
