@@ -20,6 +20,7 @@ from kernel.net.socket import AF_INET, AF_INET6, AF_UNSPEC, SOCK_STREAM, Options
 
 if TYPE_CHECKING:
     from kernel.task import Thread
+    from kernel.waitqueue import Blocking
 
 ANY4: Final = bytes(4)
 ANY6: Final = bytes(16)
@@ -143,6 +144,24 @@ class InetSocket(Socket):
         if not self.remote.port:
             raise Errno.ENOTCONN
         return self.pack(self.remote)
+
+    # -- connecting -----------------------------------------------------------------------------------------------
+    def connect(self, t: Thread, address: bytes) -> int | Blocking[int]:
+        """Connect to an address, or with AF_UNSPEC undo that (inet_stream_connect, inet_dgram_connect).  EINVAL."""
+        if len(address) < 2:
+            raise Errno.EINVAL
+        if struct.unpack_from("<H", address)[0] == AF_UNSPEC:
+            self.disconnect()
+            return 0
+        return self.connect_to(t, address)
+
+    def connect_to(self, t: Thread, address: bytes) -> int | Blocking[int]:
+        """Connect to an address of a family."""
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        """Have no peer any more."""
+        raise NotImplementedError
 
     # -- ports ----------------------------------------------------------------------------------------------------
     def bind(self, t: Thread, address: bytes) -> None:

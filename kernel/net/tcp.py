@@ -34,7 +34,6 @@ from kernel.net.inet_options import IP_TOS, IPPROTO_IP, IPPROTO_TCP
 from kernel.net.options import SO_OOBINLINE, Option
 from kernel.net.ports import Endpoint
 from kernel.net.socket import (
-    AF_UNSPEC,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     MSG_OOB,
@@ -199,13 +198,8 @@ class TcpSocket(InetSocket):
         self.wait.wake_all()
 
     # -- connecting -----------------------------------------------------------------------------------------------
-    def connect(self, t: Thread, address: bytes) -> int | Blocking[int]:
+    def connect_to(self, t: Thread, address: bytes) -> int | Blocking[int]:
         """__inet_stream_connect; EINPROGRESS the first time if it may not block, EALREADY while there is no answer."""
-        if len(address) < 2:
-            raise Errno.EINVAL
-        if struct.unpack_from("<H", address)[0] == AF_UNSPEC:
-            self._disconnect()
-            return 0
         if self.phase is Phase.CONNECTED:
             raise Errno.EISCONN
         pending: type[Errno] = Errno.EALREADY
@@ -292,12 +286,12 @@ class TcpSocket(InetSocket):
         """The answer to a SYN is there: say which."""
         if self.state is State.CLOSE:
             error, self.error = self.error, None
-            self._disconnect()
+            self.disconnect()
             raise error if error is not None else Errno.ECONNABORTED
         self.phase = Phase.CONNECTED
         return 0
 
-    def _disconnect(self) -> None:
+    def disconnect(self) -> None:
         """Forget the connection; the socket is as new, but for its options and where it was bound (tcp_disconnect)."""
         state = self.state
         if state is State.LISTEN:
@@ -387,7 +381,7 @@ class TcpSocket(InetSocket):
         state = self.state
         if state in (State.LISTEN, State.SYN_SENT):
             if bits & RCV_SHUTDOWN or state is State.SYN_SENT:
-                self._disconnect()
+                self.disconnect()
             return
         self.shut |= bits
         if state is not State.CLOSE and bits & SEND_SHUTDOWN:

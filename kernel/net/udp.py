@@ -45,7 +45,6 @@ from kernel.net.options import FLAG, NUMBER, SO_TIMESTAMP, SO_TIMESTAMPNS, SOL_S
 from kernel.net.ports import Endpoint
 from kernel.net.socket import (
     AF_INET6,
-    AF_UNSPEC,
     MSG_DONTWAIT,
     MSG_OOB,
     MSG_PEEK,
@@ -140,13 +139,8 @@ class UdpSocket(InetSocket):
         self.multicast_source = ANY4
 
     # -- connecting -----------------------------------------------------------------------------------------------
-    def connect(self, t: Thread, address: bytes) -> int | Blocking[int]:
-        """Name a default destination, the only one it then hears (__ip4_datagram_connect); AF_UNSPEC: none again."""
-        if len(address) < 2:
-            raise Errno.EINVAL
-        if struct.unpack_from("<H", address)[0] == AF_UNSPEC:
-            self._disconnect()
-            return 0
+    def connect_to(self, t: Thread, address: bytes) -> int | Blocking[int]:
+        """Name a default destination, the only one it then hears (__ip4_datagram_connect)."""
         self.autobind(False)
         remote = self.parse(address)
         source = self.route(remote.address)
@@ -155,7 +149,7 @@ class UdpSocket(InetSocket):
         self.connected = True
         return 0
 
-    def _disconnect(self) -> None:
+    def disconnect(self) -> None:
         self.connected = False
         self.remote = Endpoint(self.any_address, 0)
         if not self.address_bound:
