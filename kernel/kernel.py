@@ -15,6 +15,7 @@ from kernel.clocks import CpuTimes
 from kernel.coredump_sysctls import CoredumpSysctls
 from kernel.errno import Errno
 from kernel.futex_table import FutexTable
+from kernel.ia32 import IA32, Ia32Calls
 from kernel.kcmp import ObjectOrder
 from kernel.loadavg import LoadAverage
 from kernel.mm.memory import Memory
@@ -107,8 +108,8 @@ class Kernel:
 
     __slots__ = (
         "options", "semantics", "cpu", "frames", "clock", "timers", "sched", "random", "root_pid_ns", "tasks", "_user_tasks",
-        "calls", "call_names", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses", "_inum",
-        "_told", "sysctls", "_sessions", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "ucounts",
+        "calls", "call_names", "ia32", "console", "watch", "loader", "log", "debug", "futexes", "sigqueue_counts", "oopses",
+        "_inum", "_told", "sysctls", "_sessions", "total_forks", "boot_time", "memory", "vfs", "timekeeping", "_ino", "ucounts",
         "unix_inodes", "coredump", "yama_scope", "object_order", "seccomp_logged", "load", "idle_ns", "gone",
     )  # fmt: skip
 
@@ -120,6 +121,8 @@ class Kernel:
     calls: list[Callable[..., Any]]
     """System-call table by number: callables ``(t, a1..a6)``, unknown ones included.  The last one is for all numbers beyond."""
     call_names: Mapping[int, str]
+    ia32: Callable[[], Ia32Calls]
+    """Gives the calls of i386, which few programs make."""
 
     def __init__(
         self, options: Options, cpu: Cpu, frames: Frames, clock: Clock, log: Callable[[str], None], debug: bool = False
@@ -243,13 +246,15 @@ class Kernel:
             self.log(line)
 
     def call_name(self, number: int) -> str:
-        """Return the name of a system call."""
-        return self.call_names.get(number, f"syscall_{number:#x}")
+        """Return the name of a system call; IA32 is added to the numbers of i386."""
+        names = self.call_names if number < IA32 else self.ia32().names
+        return names.get(number & 0xFFFF_FFFF, f"syscall_{number & 0xFFFF_FFFF:#x}")
 
     def unknown_call(self, t: Thread, number: int) -> int:
         """Answer a call the table does not have: ENOSYS, named once with task and program counter."""
         where = f"{t.comm.decode(errors='replace')}[{t.tid}] at {t.cpu.rip - 2:#x}"
-        self.log_once(("call", number), f"unknown system call {self.call_name(number)} ({number}) by {where}: ENOSYS")
+        name = f"{self.call_name(number)} ({number & 0xFFFF_FFFF})"
+        self.log_once(("call", number), f"unknown system call {name} by {where}: ENOSYS")
         raise Errno.ENOSYS
 
     def report_task_limit(self, t: Thread) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel import ptrace
 from kernel.errno import Errno
+from kernel.ia32 import in_ia32_syscall, syscall_arch
 from kernel.ptrace import EVENT_SECCOMP
 from kernel.ptrace_stop import MESSAGE_SYSCALL_ENTRY, MESSAGE_SYSCALL_EXIT
 from kernel.ptrace_user import get_regs, set_regs, syscall_registers
@@ -21,7 +22,6 @@ from kernel.signal import SIGTRAP
 if TYPE_CHECKING:
     from kernel.task import Thread
 
-AUDIT_ARCH_X86_64: Final = 0xC000003E
 INFO_NONE, INFO_ENTRY, INFO_EXIT, INFO_SECCOMP = range(4)
 """PTRACE_SYSCALL_INFO_*."""
 _HEAD: Final = struct.Struct("<BBHIQQ")
@@ -32,6 +32,8 @@ _SECCOMP: Final = struct.Struct("<Q6QII")
 """number, arguments, the filter's data, reserved"""
 SYSCALL_INFO_SIZE: Final = _HEAD.size + _SECCOMP.size
 _KINDS: Final = {MESSAGE_SYSCALL_ENTRY: INFO_ENTRY, MESSAGE_SYSCALL_EXIT: INFO_EXIT}
+_ARGUMENTS: Final = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+_IA32_ARGUMENTS: Final = ("rbx", "rcx", "rdx", "rsi", "rdi", "rbp")
 _ERRNO_MAX: Final = 4095
 _MASK: Final = (1 << 64) - 1
 
@@ -57,7 +59,7 @@ def get_syscall_info(target: Thread) -> bytes:
         tail = _EXIT.pack(result - (1 << 64) if result >> 63 else result, failed)
     elif op == INFO_SECCOMP:
         tail = _call(target) + (target.ptrace_message & 0xFFFFFFFF).to_bytes(4, "little")
-    return _HEAD.pack(op, 0, 0, AUDIT_ARCH_X86_64, cpu.rip, cpu.rsp) + tail
+    return _HEAD.pack(op, 0, 0, syscall_arch(target), cpu.rip, cpu.rsp) + tail
 
 
 def _call(target: Thread) -> bytes:
@@ -86,6 +88,5 @@ def set_syscall_info(target: Thread, info: bytes) -> None:
         raise Errno.ERANGE
     regs = get_regs(target)._replace(orig_rax=number)
     if number != _MASK:  # -1: no call is made, the arguments mean nothing
-        rdi, rsi, rdx, r10, r8, r9 = args
-        regs = regs._replace(rdi=rdi, rsi=rsi, rdx=rdx, r10=r10, r8=r8, r9=r9)
+        regs = regs._replace(**dict(zip(_IA32_ARGUMENTS if in_ia32_syscall(target) else _ARGUMENTS, args, strict=True)))
     set_regs(target, regs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.errno import Errno
 from kernel.hardware import USER_TOP, Regs
 from kernel.hw_breakpoint import get_debug_register, set_debug_register
+from kernel.ia32 import IA32, ia32_arguments, in_ia32_syscall
 from kernel.ptrace import EFLAGS_TF, TRACE_CHANGED, TRACE_FORCED_TF, set_trace_flags
 
 if TYPE_CHECKING:
@@ -67,11 +68,14 @@ def set_regs(t: Thread, regs: Regs) -> None:
     t.cpu.set_regs(regs._replace(eflags=eflags))
     t.trace_flags |= TRACE_CHANGED
     number = regs.orig_rax
-    t.syscall_nr = number - (1 << 64) if number >> 63 else number
+    signed = number - (1 << 64) if number >> 63 else number
+    t.syscall_nr = signed + IA32 if in_ia32_syscall(t) else signed
 
 
 def syscall_registers(t: Thread) -> tuple[int, int, int, int, int, int, int]:
     """Return number (32 bits) and arguments of the system call ``t`` is about to make, as its registers say now."""
+    if in_ia32_syscall(t):
+        return t.syscall_nr & 0xFFFF_FFFF, *ia32_arguments(t)
     regs = t.cpu.regs()
     return t.syscall_nr & 0xFFFF_FFFF, regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9
 

@@ -21,10 +21,11 @@ from kernel.cpu_timers import check_cpu_timers
 from kernel.errno import Errno
 from kernel.exit import TaskDead, oops
 from kernel.hardware import OutOfFrames, Trap
+from kernel.ia32 import IA32, low_halves
 from kernel.ptrace import TRACE_CHANGED, TRACE_EMU, TRACE_SYSCALL
 from kernel.ptrace_stop import report_syscall_entry, report_syscall_exit
 from kernel.ptrace_user import syscall_registers
-from kernel.seccomp import secure_compat_call, secure_computing
+from kernel.seccomp import secure_computing
 from kernel.signal_deliver import EXIT_WORK, exit_to_user_mode
 from kernel.signal_pending import fatal_signal_pending
 from kernel.task import (
@@ -294,11 +295,10 @@ class Scheduler:
                     t.kstack = exit_to_user_mode(t, raised)
                     continue
             elif trap == Trap.INT80:
-                t.syscall_nr = -1
-                if t.seccomp is not None:
-                    t.kstack = secure_compat_call(t)
-                    continue
+                t.syscall_nr = IA32 | state.rax & 0xFFFF_FFFF
+                t.kstack = _traced_call(t, syscall_registers(t))
                 state.rax = _ENOSYS
+                continue
             elif trap == Trap.INTERRUPTED:
                 t.syscall_nr = -1
                 kernel.console.poll(0)
@@ -333,9 +333,10 @@ def _sleeping_call(t: Thread, call: Generator[Block, Wakeup, object]) -> Blockin
 
 
 def _traced_call(t: Thread, args: tuple[int, ...]) -> Blocking[None]:
-    """A system call somebody watches: report entry and exit (syscall_trace_enter, syscall_exit_work)."""
+    """A system call somebody watches, or one of i386: report entry and exit (syscall_trace_enter, syscall_exit_work)."""
     kernel = t.kernel
     number = args[0] & 0xFFFFFFFF
+    table = t.syscall_nr & IA32
     t.syscall_args = args
     if t.user_dispatch is not None and syscall_user_dispatch(t, t.user_dispatch):
         return
@@ -353,18 +354,20 @@ def _traced_call(t: Thread, args: tuple[int, ...]) -> Blocking[None]:
             made = number != _NO_CALL
     elif t.ptrace:
         t.cpu.rax = _ENOSYS
+    if table:
+        args = low_halves(args)
     watch = kernel.watch if execute and made else None
     if watch is not None:
-        watch.syscall_enter(t, number, args[1:])
+        watch.syscall_enter(t, number | table, args[1:])
     result: Any = None
     if execute and t.seccomp is not None:
         # After the tracer, to catch what it changes; asked even about a call that is not made.
         execute = yield from secure_computing(t)
-        args = t.syscall_args
+        args = low_halves(t.syscall_args) if table else t.syscall_args
         made = made or args[0] & 0xFFFFFFFF != _NO_CALL
         number = args[0] & 0xFFFFFFFF
     if execute and made:
-        calls = kernel.calls
+        calls = kernel.ia32().calls if table else kernel.calls
         try:
             result = calls[min(number, len(calls) - 1)](t, args)
             if type(result) is GeneratorType:
@@ -379,7 +382,7 @@ def _traced_call(t: Thread, args: tuple[int, ...]) -> Blocking[None]:
     elif watch is not None:
         result = t.cpu.rax
     if watch is not None:
-        watch.syscall_exit(t, number, args[1:], result or 0)
+        watch.syscall_exit(t, number | table, args[1:], result or 0)
     if t.trace_flags:
         yield from report_syscall_exit(t)
 

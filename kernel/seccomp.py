@@ -31,13 +31,12 @@ from kernel.errno import Errno
 from kernel.exit import do_exit
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import O_CLOEXEC
+from kernel.ia32 import AUDIT_ARCH_X86_64, IA32, in_ia32_syscall, syscall_arch
 from kernel.pid import ns_of
 from kernel.ptrace_stop import ptrace_event
 from kernel.ptrace_user import syscall_registers
 from kernel.seccomp_filter import (
     ACTIONS,
-    AUDIT_ARCH_I386,
-    AUDIT_ARCH_X86_64,
     CACHED,
     DATA,
     RET_ACTION_FULL,
@@ -170,28 +169,12 @@ def secure_computing(t: Thread) -> Blocking[bool]:
     if seccomp is None or _exempt(t):
         return True
     if seccomp.mode == MODE_FILTER:
-        return (yield from _judge(t, AUDIT_ARCH_X86_64, t.syscall_args))
+        return (yield from _judge(t, syscall_arch(t), t.syscall_args))
     nr = t.syscall_args[0] & 0xFFFF_FFFF
-    if seccomp.mode == MODE_STRICT and nr in _STRICT_CALLS:
+    if seccomp.mode == MODE_STRICT and nr in (_STRICT_CALLS_32 if in_ia32_syscall(t) else _STRICT_CALLS):
         return True
     # Whoever is MODE_DEAD has outlived its death sentence.
     return (yield from _kill_strictly(t, nr))
-
-
-def secure_compat_call(t: Thread) -> Blocking[None]:
-    """Judge a call by ``int 0x80``: to a filter it is one of the 32-bit architecture.  None exist, so what is allowed fails
-    with ENOSYS."""
-    regs = t.cpu.regs()
-    registers = [value & 0xFFFF_FFFF for value in (regs.rax, regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi, regs.rbp)]
-    t.syscall_nr = registers[0]
-    t.syscall_args = tuple(registers)
-    t.cpu.rax = _ENOSYS
-    if t.seccomp is None or t.ptrace & ptrace.PT_SUSPEND_SECCOMP:
-        return
-    if t.seccomp.mode == MODE_FILTER:
-        yield from _judge(t, AUDIT_ARCH_I386, registers)
-    elif registers[0] not in _STRICT_CALLS_32 or t.seccomp.mode == MODE_DEAD:
-        yield from _kill_strictly(t, registers[0])
 
 
 def _kill_strictly(t: Thread, nr: int) -> Blocking[bool]:
@@ -273,7 +256,7 @@ def _log(t: Thread, nr: int, action: int, requested: bool) -> None:
     of one program only once."""
     if action not in t.kernel.seccomp_logged or not (requested or action in _ALWAYS_LOGGED):
         return
-    name = t.kernel.call_name(nr)
+    name = t.kernel.call_name(nr | IA32 if in_ia32_syscall(t) else nr)
     t.kernel.log_once(
         ("seccomp", t.comm, nr, action),
         f"seccomp: {ACTIONS[action]} of {name} ({nr}) by {t.comm.decode(errors='replace')}[{t.tid}] at {t.cpu.rip - 2:#x}",

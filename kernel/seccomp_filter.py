@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from kernel import bpf
 from kernel.bpf import Insn
 from kernel.errno import Errno
+from kernel.ia32 import AUDIT_ARCH_X86_64
 from kernel.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
     from kernel.seccomp_notify import Notifier
 
-AUDIT_ARCH_X86_64: Final = 0xC000003E
-AUDIT_ARCH_I386: Final = 0x40000003
 
 RET_KILL_PROCESS: Final = 0x8000_0000
 RET_KILL_THREAD: Final = 0x0000_0000

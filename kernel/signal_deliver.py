@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel import rseq
+from kernel import ia32, rseq
 from kernel.errno import Errno
 from kernel.exit import do_group_exit
 from kernel.hardware import OutOfFrames
@@ -160,25 +160,25 @@ def get_signal(t: Thread, raised: SigInfo | None = None) -> Blocking[KSignal | N
 
 # -- acting on it -----------------------------------------------------------------------------------------------------
 def _repeat(t: Thread, number: int) -> None:
-    """Make the thread execute its ``syscall`` instruction (2 bytes) again with ``number``."""
-    t.cpu.rax = number
+    """Make the thread execute its ``syscall`` or ``int $0x80`` (2 bytes) again with ``number``."""
+    t.cpu.rax = number & _BIAS - 1
     t.cpu.rip -= 2
 
 
 def _restart_without_handler(t: Thread) -> None:
     """No handler runs: an interrupted call goes on as if nothing had happened."""
-    if t.syscall_nr < 0:
+    if t.syscall_nr >> 63 & 1:  # -1, of either architecture
         return
     result = t.cpu.rax
     if result in (_ERESTARTSYS, _ERESTARTNOINTR, _ERESTARTNOHAND):
         _repeat(t, t.syscall_nr)
     elif result == _ERESTART_RESTARTBLOCK:
-        _repeat(t, NR_RESTART_SYSCALL)
+        _repeat(t, ia32.NR_RESTART_SYSCALL if ia32.in_ia32_syscall(t) else NR_RESTART_SYSCALL)
 
 
 def _restart_for_handler(t: Thread, flags: int) -> None:
     """A handler is about to run: decide what the interrupted call returns after it."""
-    if t.syscall_nr < 0:
+    if t.syscall_nr >> 63 & 1:  # -1, of either architecture
         return
     result = t.cpu.rax
     if result == _ERESTARTNOINTR or (result == _ERESTARTSYS and flags & SA_RESTART):

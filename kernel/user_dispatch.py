@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.errno import Errno
 from kernel.hardware import USER_TOP
+from kernel.ia32 import syscall_arch
 from kernel.ptrace import set_trace_flags
-from kernel.ptrace_syscall import AUDIT_ARCH_X86_64
 from kernel.signal import SIGSEGV, SIGSYS, SYS_USER_DISPATCH, SigInfo
 from kernel.signal_send import force_exit_sig, force_signal, kernel_info
 
@@ -82,6 +82,6 @@ def syscall_user_dispatch(t: Thread, dispatch: UserDispatch) -> bool:
     number = t.syscall_args[0]
     t.cpu.rax = number
     signed = ((number & 0xFFFF_FFFF) ^ 0x8000_0000) - 0x8000_0000
-    info = SigInfo(SIGSYS, code=SYS_USER_DISPATCH, call_addr=t.cpu.rip, syscall=signed, arch=AUDIT_ARCH_X86_64)
+    info = SigInfo(SIGSYS, code=SYS_USER_DISPATCH, call_addr=t.cpu.rip, syscall=signed, arch=syscall_arch(t))
     force_signal(t, info)
     return True

@@ -55,7 +55,7 @@ _CLASSES: dict[str, str] = {
 }
 _CLASSES["%stat"] = "stat lstat fstat newfstatat statx"
 
-_NUMBERS = {name: number for number, name in NAMES.items()}
+NUMBERS = {name: number for number, name in NAMES.items()}
 
 
 def members(word: str) -> set[int]:
@@ -66,16 +66,16 @@ def members(word: str) -> set[int]:
         if names is None:
             known = ", ".join("%" + name for name in sorted(_CLASSES) if not name.startswith("%"))
             raise ValueError(f"unknown class {word!r}; there are {known}")
-        return {_NUMBERS[name] for name in names.split() if name in _NUMBERS}
+        return {NUMBERS[name] for name in names.split() if name in NUMBERS}
     if word.startswith("/"):
         try:
             pattern = re.compile(word[1:])
         except re.error as error:
             raise ValueError(f"{word}: {error}") from None
-        return {number for name, number in _NUMBERS.items() if pattern.search(name)}
+        return {number for name, number in NUMBERS.items() if pattern.search(name)}
     name = word.removeprefix("?")
-    if name in _NUMBERS:
-        return {_NUMBERS[name]}
+    if name in NUMBERS:
+        return {NUMBERS[name]}
     if name != word:
         return set()
     raise ValueError(f"unknown system call {word!r}")

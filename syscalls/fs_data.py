@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from kernel.errno import Errno
 from kernel.fs.anon import AnonFile
 from kernel.fs.attr import truncate as truncate_path
-from kernel.fs.file import O_APPEND, O_PATH, O_WRONLY, SEEK_HOLE, File, write_blocking
+from kernel.fs.file import O_APPEND, O_LARGEFILE, O_PATH, O_WRONLY, SEEK_HOLE, File, write_blocking
 from kernel.fs.inode import MAX_FILE_SIZE, S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG
+from kernel.fs.open import MAX_NON_LFS
 from kernel.fs.path import AT_FDCWD, lookup
 from kernel.fs.pipe import PipeFile
 from kernel.fs.regular import RegularFile
@@ -64,7 +65,7 @@ def ftruncate(t: Thread, fd: Fd, length: Offset) -> None:
     if length < 0:
         raise Errno.EINVAL
     file = t.files.get(fd)
-    if not (file.flags + 1) & 2:
+    if not (file.flags + 1) & 2 or (length > MAX_NON_LFS and not file.flags & O_LARGEFILE):
         raise Errno.EINVAL
     if isinstance(file, RegularFile):
         _limit_growth(t, file.data.size(), length)

@@ -41,7 +41,8 @@ MFD_CLOEXEC = 1
 MFD_NAME_MAX = 249
 
 
-def _do_open(t: Thread, dirfd: int, name: bytes, how: OpenHow) -> int | Blocking[int]:
+def do_open(t: Thread, dirfd: int, name: bytes, how: OpenHow) -> int | Blocking[int]:
+    """Open a file and return its descriptor."""
     file = open_file(t, dirfd, name, how)
     if isinstance(file, GeneratorType):
         return _open_slow(t, file, how.flags)
@@ -57,20 +58,20 @@ def _open_slow(t: Thread, waiting: Blocking[File], bits: int) -> Blocking[int]:
 def open_(t: Thread, path: PathPtr, flags: OpenFlags, mode: CreateMode) -> int | Blocking[int]:
     """open(2)."""
     how = check_how(flags, mode)
-    return _do_open(t, AT_FDCWD, get_name(t, path), how)
+    return do_open(t, AT_FDCWD, get_name(t, path), how)
 
 
 @syscall(257)
 def openat(t: Thread, dirfd: DirFd, path: PathPtr, flags: OpenFlags, mode: CreateMode) -> int | Blocking[int]:
     """openat(2)."""
     how = check_how(flags, mode)
-    return _do_open(t, dirfd, get_name(t, path), how)
+    return do_open(t, dirfd, get_name(t, path), how)
 
 
 @syscall(85)
 def creat(t: Thread, path: Path, mode: Mode) -> int | Blocking[int]:
     """creat(2)."""
-    return _do_open(t, AT_FDCWD, path, check_how(O_CREAT | O_WRONLY | O_TRUNC, mode))
+    return do_open(t, AT_FDCWD, path, check_how(O_CREAT | O_WRONLY | O_TRUNC, mode))
 
 
 @syscall(437)
@@ -99,7 +100,7 @@ def openat2(t: Thread, dirfd: DirFd, path: PathPtr, how: How, size: Size) -> int
         if bits & (O_TRUNC | O_CREAT | 0o20000000):
             raise Errno.EAGAIN
         resolve &= ~RESOLVE_CACHED
-    return _do_open(t, dirfd, get_name(t, path), OpenHow(checked.flags, checked.mode, resolve))
+    return do_open(t, dirfd, get_name(t, path), OpenHow(checked.flags, checked.mode, resolve))
 
 
 @syscall(3)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 from kernel.errno import Errno
 from kernel.fs.anon import AnonFile
 from kernel.fs.eventfd import EventFd
-from kernel.fs.file import O_APPEND, O_NONBLOCK, O_WRONLY, File, read_blocking, write_blocking
+from kernel.fs.file import O_APPEND, O_LARGEFILE, O_NONBLOCK, O_WRONLY, File, read_blocking, write_blocking
+from kernel.fs.open import MAX_NON_LFS
 from kernel.fs.pipe import PipeFile
 from kernel.fs.regular import RegularFile
 from kernel.hardware import PAGE_MASK, USER_TOP
+from kernel.ia32 import in_ia32_syscall
 from kernel.net.socket import Socket
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
 from kernel.signal import SIGXFSZ
@@ -103,17 +105,25 @@ def in_user_space(buf: int, count: int) -> int:
 
 
 def limit_size(t: Thread, file: File, offset: int, size: int) -> int:
-    """Return how many of ``size`` bytes at ``offset`` RLIMIT_FSIZE lets a regular file take (generic_write_checks).
+    """Return how many of ``size`` bytes at ``offset`` a regular file may take: RLIMIT_FSIZE, and 2 GiB without O_LARGEFILE
+    (generic_write_checks).
 
-    EFBIG, with SIGXFSZ, if none.
+    EFBIG if none, with SIGXFSZ if that is the limit's doing.
     """
     limit = t.process.rlimits.limits[RLIMIT_FSIZE][0]
-    if limit == RLIM_INFINITY or not isinstance(file, RegularFile):
+    large = file.flags & O_LARGEFILE
+    if (large and limit == RLIM_INFINITY) or not isinstance(file, RegularFile):
         return size
-    if offset >= limit:
-        send_sig_self(t, SIGXFSZ)
-        raise Errno.EFBIG
-    return min(size, limit - offset)
+    if limit != RLIM_INFINITY:
+        if offset >= limit:
+            send_sig_self(t, SIGXFSZ)
+            raise Errno.EFBIG
+        size = min(size, limit - offset)
+    if not large:
+        if offset >= MAX_NON_LFS:
+            raise Errno.EFBIG
+        size = min(size, MAX_NON_LFS - offset)
+    return size
 
 
 # -- plain -------------------------------------------------------------------------------------------------------------
@@ -418,7 +428,7 @@ def pwrite64(t: Thread, fd: Fd, buf: InBuf, count: Size, offset: Offset) -> int:
 def _import(t: Thread, iov: int, count: int) -> tuple[list[tuple[int, int]], int]:
     """Fetch a vector; return it and how many bytes it has (import_iovec)."""
     assert t.mm is not None
-    vector = t.mm.read_iovec(iov, count)
+    vector = t.mm.read_iovec(iov, count, ia32=in_ia32_syscall(t))
     return vector, sum(length for _, length in vector)
 
 

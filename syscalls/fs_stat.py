@@ -96,7 +96,8 @@ def _put_stat(t: Thread, address: int, s: Stat) -> None:
     )  # fmt: skip
 
 
-def _stat_at(t: Thread, dirfd: int, name: bytes, bits: int) -> Stat:
+def stat_at(t: Thread, dirfd: int, name: bytes, bits: int) -> Stat:
+    """Return the attributes of a file; ``bits``: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH (vfs_fstatat)."""
     if not name and bits & AT_EMPTY_PATH and dirfd != AT_FDCWD:
         return t.files.get(dirfd, True).stat(t)
     return lookup(t, dirfd, name, not bits & AT_SYMLINK_NOFOLLOW, bool(bits & AT_EMPTY_PATH)).dentry.inode.stat(t)
@@ -105,7 +106,7 @@ def _stat_at(t: Thread, dirfd: int, name: bytes, bits: int) -> Stat:
 @syscall(4)
 def stat(t: Thread, path: Path, statbuf: StatBuf) -> None:
     """stat(2)."""
-    _put_stat(t, statbuf, _stat_at(t, AT_FDCWD, path, 0))
+    _put_stat(t, statbuf, stat_at(t, AT_FDCWD, path, 0))
 
 
 @syscall(5)
@@ -117,7 +118,7 @@ def fstat(t: Thread, fd: Fd, statbuf: StatBuf) -> None:
 @syscall(6)
 def lstat(t: Thread, path: Path, statbuf: StatBuf) -> None:
     """lstat(2)."""
-    _put_stat(t, statbuf, _stat_at(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW))
+    _put_stat(t, statbuf, stat_at(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW))
 
 
 AT_STATX_SYNC_TYPE = 0x6000
@@ -129,7 +130,7 @@ def newfstatat(t: Thread, dirfd: DirFd, path: PathPtr, statbuf: StatBuf, flags: 
     if flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE):
         raise Errno.EINVAL
     name = b"" if not path and flags & AT_EMPTY_PATH else get_name(t, path)
-    _put_stat(t, statbuf, _stat_at(t, dirfd, name, flags))
+    _put_stat(t, statbuf, stat_at(t, dirfd, name, flags))
 
 
 @syscall(332)

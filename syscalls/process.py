@@ -252,14 +252,15 @@ def _waitid(t: Thread, idtype: int, id: int, bits: int) -> Report | Blocking[Rep
 
 
 # -- exec -------------------------------------------------------------------------------------------------------------
-def _strings(t: Thread, address: int) -> list[bytes]:
-    """Fetch a NULL-terminated array of strings; a NULL array counts as empty (execve(2)).  EFAULT, E2BIG."""
+def strings(t: Thread, address: int, width: int = 8) -> list[bytes]:
+    """Fetch a NULL-terminated array of strings, whose pointers have ``width`` bytes; a NULL array counts as empty (execve(2)).
+    EFAULT, E2BIG."""
     mm = t.mm
     assert mm is not None
     result: list[bytes] = []
     total = 0
     while address:
-        pointer = mm.read_u64(address)
+        pointer = int.from_bytes(mm.read(address, width), "little")
         if not pointer:
             break
         string = mm.read_cstring(pointer, MAX_ARG_STRLEN)
@@ -269,14 +270,14 @@ def _strings(t: Thread, address: int) -> list[bytes]:
         if total > 6 << 20:
             raise Errno.E2BIG
         result.append(string)
-        address += 8
+        address += width
     return result
 
 
 @syscall(59)
 def execve(t: Thread, pathname: Path, argv: StringArray, envp: Environment) -> Blocking[int]:
     """execve(2)."""
-    return do_execve(t, AT_FDCWD, pathname, lambda: (_strings(t, argv), _strings(t, envp)))
+    return do_execve(t, AT_FDCWD, pathname, lambda: (strings(t, argv), strings(t, envp)))
 
 
 @syscall(322)
@@ -289,7 +290,7 @@ def execveat(
     at_flags: Annotated[int, flags("at")],
 ) -> Blocking[int]:
     """execveat(2); with AT_EMPTY_PATH the file is ``dirfd`` itself."""
-    return do_execve(t, dirfd, get_name(t, pathname), lambda: (_strings(t, argv), _strings(t, envp)), at_flags)
+    return do_execve(t, dirfd, get_name(t, pathname), lambda: (strings(t, argv), strings(t, envp)), at_flags)
 
 
 # -- sessions and groups ----------------------------------------------------------------------------------------------

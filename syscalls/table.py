@@ -12,7 +12,7 @@ A handler takes the thread and its typed arguments and returns an int (the value
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 
 from syscalls.types import Arg, get_name
@@ -106,12 +106,18 @@ def build(modules: Iterable[ModuleType]) -> Table:
     """Return the table of all tagged handlers of ``modules``.  Raises ValueError for a number taken twice."""
     entries: list[Syscall | None] = [None] * TABLE_SIZE
     for module in modules:
-        for value in vars(module).values():
-            tag = getattr(value, "__syscall__", None)
-            if tag is not None and value.__module__ == module.__name__:
-                number, name = tag
-                other = entries[number]
-                if other is not None:
-                    raise ValueError(f"system call {number} is defined twice: {other.family}.{other.name} and {name}")
-                entries[number] = Syscall(number, name, module.__name__.rsplit(".", 1)[-1], value)
+        for entry in tagged(module):
+            other = entries[entry.number]
+            if other is not None:
+                raise ValueError(f"system call {entry.number} is defined twice: {other.family}.{other.name} and {entry.name}")
+            entries[entry.number] = entry
     return Table(entries)
+
+
+def tagged(module: ModuleType) -> Iterator[Syscall]:
+    """Yield an entry for each tagged handler that stands in ``module``."""
+    for value in vars(module).values():
+        tag = getattr(value, "__syscall__", None)
+        if tag is not None and value.__module__ == module.__name__:
+            number, name = tag
+            yield Syscall(number, name, module.__name__.rsplit(".", 1)[-1], value)

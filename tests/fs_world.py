@@ -97,7 +97,7 @@ class FakeMemory:
     def gather(self, vector: list[tuple[int, int]]) -> bytes:
         return b"".join(self.copy_in_partial(base, length) for base, length in vector)
 
-    def read_iovec(self, address: int, count: int) -> list[tuple[int, int]]:
+    def read_iovec(self, address: int, count: int, ia32: bool = False) -> list[tuple[int, int]]:
         return list(struct.iter_unpack("<QQ", self.read(address, 16 * count)))
 
     def read_cstring(self, address: int, limit: int) -> bytes | None:
@@ -121,6 +121,7 @@ def make_vfs(frames: int = 4096) -> Vfs:
 def make_thread(vfs: Vfs, namespace: MountNamespace, cred: Cred | None = None) -> Thread:
     """Return a thread at the root of a namespace."""
     t = Thread.__new__(Thread)
+    t.syscall_nr = -1
     t.kernel = SimpleNamespace(vfs=vfs, clock=vfs.clock, next_ino=iter(range(1, 1 << 30)).__next__, unix_inodes={})  # type: ignore[assignment]
     root = Path(*cross(namespace.root, namespace.root.root))
     t.fs = FsContext(root, root, 0o022)

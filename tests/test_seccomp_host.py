@@ -14,8 +14,8 @@ import pytest
 from kernel import bpf
 from kernel.bpf import Insn
 from kernel.errno import Errno
+from kernel.ia32 import AUDIT_ARCH_X86_64
 from kernel.seccomp_filter import (
-    AUDIT_ARCH_X86_64,
     RET_ACTION_FULL,
     RET_ALLOW,
     RET_DATA,

@@ -14,9 +14,9 @@ from kernel import seccomp
 from kernel.errno import Errno
 from kernel.exit import TaskDead, do_exit
 from kernel.fs.file import POLLHUP
+from kernel.ia32 import AUDIT_ARCH_X86_64
 from kernel.seccomp_filter import (
     ACTIONS,
-    AUDIT_ARCH_X86_64,
     RET_ACTION_FULL,
     RET_ALLOW,
     RET_ERRNO,

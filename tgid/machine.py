@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kernel import boot
@@ -21,6 +22,7 @@ from kernel.fs.mount import MountNamespace
 from kernel.fs.namespace import FsContext
 from kernel.fs.roottree import Bind, bind, make_root, mount_proc
 from kernel.fs.vfs import Vfs
+from kernel.ia32 import IA32, Ia32Calls
 from kernel.kernel import Kernel, Options
 from kernel.mm.oom import OomKiller
 from kernel.net.namespace import NetNamespace
@@ -111,6 +113,14 @@ class Result:
     time_ns: int = 0
 
 
+def _ia32_calls(kernel: Kernel) -> Ia32Calls:
+    """Make the table of i386, which most programs never need."""
+    from syscalls import ia32
+    from syscalls.ia32_numbers import IA32_NAMES
+
+    return Ia32Calls(ia32.table().calls(lambda t, number: kernel.unknown_call(t, number | IA32)), IA32_NAMES)
+
+
 class MachineFault(Exception):
     """The machine cannot be started as configured; the text is for the user."""
 
@@ -159,6 +169,7 @@ class Machine:
         self.table = table()
         kernel.calls = self.table.calls(kernel.unknown_call)
         kernel.call_names = NAMES
+        kernel.ia32 = cache(lambda: _ia32_calls(kernel))
         self.launch: boot.Launch | None = None
         self.started_ns = kernel.clock.monotonic()
         self._base_frames = 0

@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kernel.ia32 import IA32, NR_RESTART_SYSCALL
 from kernel.kernel import Watch
 from kernel.sched import SYSCALL_BLOCKS
 from kernel.signal import SA_IMMUTABLE, SIGKILL, SigInfo, signal_name
+from syscalls.classes import NUMBERS
 from syscalls.strace import Call, result_text, show_call, show_rest, siginfo_text
 from syscalls.strace.text import MAX_ITEMS, MAX_STRING, array, cstring
 
@@ -46,8 +48,8 @@ class TraceLog(Watch):
     """
 
     __slots__ = (
-        "_write", "_entries", "_wanted", "_summary", "_to_file", "_open", "_column", "_begun", "_held", "_counts", "_alive",
-        "_started", "_entered", "_tids", "_interrupted",
+        "_write", "_entries", "_wanted", "_summary", "_to_file", "_ia32", "_open", "_column", "_begun", "_held", "_counts",
+        "_alive", "_started", "_entered", "_tids", "_interrupted",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,8 @@ class TraceLog(Watch):
         """Whose line is begun and not broken."""
         self._column = 0
         """How long that line is."""
+        self._ia32: set[Thread] = set()
+        """Threads whose last call was one of i386."""
         self._begun: dict[Thread, Call] = {}
         """The calls under way that are shown."""
         self._tids: dict[Thread, int] = {}
@@ -89,11 +93,12 @@ class TraceLog(Watch):
         if t in self._held:
             self._release(t)
         self._entered[t] = t.kernel.clock.monotonic()
-        if self._summary or (self._wanted is not None and number not in self._wanted):
+        if self._summary or not self._is_wanted(number):
             return
-        entry = self._entries[number] if number < len(self._entries) else None
-        call = show_call(entry, number, t, args)
-        if number == RESTART_SYSCALL:
+        if (number >= IA32) != (t in self._ia32):
+            self._show_personality(t, number)
+        call = show_call(self._entry(number), number & 0xFFFF_FFFF, t, args)
+        if number in (RESTART_SYSCALL, IA32 | NR_RESTART_SYSCALL):
             call.text = f"<... resuming interrupted {self._interrupted.get(t, 'system call')} ...>"
         self._begun[t] = call
         self._tids[t] = t.tid
@@ -177,6 +182,7 @@ class TraceLog(Watch):
         """A thread ends; a call it is in never returns."""
         self._entered.pop(t, None)
         self._interrupted.pop(t, None)
+        self._ia32.discard(t)
         if t.mm is None:
             return
         if t in self._held:
@@ -208,8 +214,34 @@ class TraceLog(Watch):
             self._write(_summary(self._counts, self._name))
 
     def _name(self, number: int) -> str:
-        entry: Syscall | None = self._entries[number] if number < len(self._entries) else None
-        return entry.name if entry is not None else f"syscall_{number:#x}"
+        entry = self._entry(number)
+        return entry.name if entry is not None else f"syscall_{number & 0xFFFF_FFFF:#x}"
+
+    def _entry(self, number: int) -> Syscall | None:
+        """Return the entry of a call, of i386 if IA32 is added."""
+        entries = self._entries
+        if number >= IA32:
+            from syscalls.ia32 import table
+
+            entries, number = table().entries, number - IA32
+        return entries[number] if number < len(entries) else None
+
+    def _is_wanted(self, number: int) -> bool:
+        """Tell whether the filter lets a call through; those of i386 go by their name."""
+        if self._wanted is None or number in self._wanted:
+            return True
+        return number >= IA32 and NUMBERS.get(self._name(number), -1) in self._wanted
+
+    def _show_personality(self, t: Thread, number: int) -> None:
+        """Say which architecture the numbers of ``t`` belong to from now on."""
+        if number >= IA32:
+            self._ia32.add(t)
+        else:
+            self._ia32.remove(t)
+        if self._to_file:
+            return
+        self._break()
+        self._write(f"[ Process PID={t.tid} runs in {32 if number >= IA32 else 64} bit mode. ]\n")
 
     def _prefix(self, t: Thread) -> str:
         if self._to_file:
@@ -273,7 +305,7 @@ class TraceLog(Watch):
         self._end(")", "0")
 
     def _count(self, number: int, result: int, spent: int) -> None:
-        if self._wanted is not None and number not in self._wanted:
+        if not self._is_wanted(number):
             return
         count = self._counts.setdefault(number, [0, 0, 0])
         count[0] += 1

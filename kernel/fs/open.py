@@ -53,6 +53,8 @@ ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
 """What O_ACCMODE asks of the inode's permissions; the value 3 needs both (open(2), NOTES)."""
 
 _TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY
+MAX_NON_LFS = (1 << 31) - 1
+"""The largest size and position of a file opened without O_LARGEFILE, as only programs of 32 bits can."""
 _NOT_KEPT = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC
 VALID_FLAGS = 0o37777703
 
@@ -76,12 +78,13 @@ def open_file(t: Thread, dirfd: int, name: bytes, how: OpenHow) -> File | Blocki
         return _open(t, Walk(t, dirfd, name, how.resolve), how)
 
 
-def check_how(flags: int, mode: int) -> OpenHow:
-    """Apply open(2)'s and openat(2)'s leniency and check what is left (build_open_how, build_open_flags).  EINVAL."""
+def check_how(flags: int, mode: int, large: bool = True) -> OpenHow:
+    """Apply open(2)'s and openat(2)'s leniency and check what is left (build_open_how, build_open_flags).  ``large``: as if with
+    O_LARGEFILE.  EINVAL."""
     flags &= VALID_FLAGS
     if flags & O_PATH:
         flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC
-    else:
+    elif large:
         flags |= O_LARGEFILE
     if flags & _TMPFILE_BIT:
         if flags & O_TMPFILE != O_TMPFILE or flags & O_CREAT or flags & O_ACCMODE not in (1, 2):
@@ -223,6 +226,8 @@ def _may_open(t: Thread, where: Path, flags: int) -> File | Blocking[File]:
 def _finish(t: Thread, where: Path, inode: Inode, flags: int) -> File | Blocking[File]:
     """Make the open file (do_dentry_open)."""
     kept = flags & ~_NOT_KEPT
+    if not flags & (O_LARGEFILE | O_PATH) and inode.mode & S_IFMT == S_IFREG and inode.stat(t).size > MAX_NON_LFS:
+        raise Errno.EOVERFLOW
     if (flags + 1) & 2 and inode.mode & S_IFMT == S_IFREG:
         inode.get_write_access()
         try:

@@ -25,6 +25,7 @@ _U32 = Struct("<I")
 _I32 = Struct("<i")
 _U64 = Struct("<Q")
 _IOVEC = Struct("<QQ")
+_IOVEC32 = Struct("<II")
 
 UIO_MAXIOV = 1024
 MAX_RW_COUNT = 0x7FFF_F000
@@ -312,8 +313,9 @@ class UserAccess:
         return self.atomic_u32(address, lambda old: new if old == expected else None)
 
     # -- vectors --------------------------------------------------------------------------------------------------
-    def read_iovec(self, address: int, count: int, check: bool = True) -> list[tuple[int, int]]:
-        """Return ``count`` (address, length) pairs of a ``struct iovec`` array (``import_iovec``).
+    def read_iovec(self, address: int, count: int, check: bool = True, ia32: bool = False) -> list[tuple[int, int]]:
+        """Return ``count`` (address, length) pairs of a ``struct iovec`` array (``import_iovec``), or with ``ia32`` of the one
+        of i386.
 
         EINVAL: more than UIO_MAXIOV or a negative length.  EFAULT: a buffer outside user space.  The total is cut to
         MAX_RW_COUNT.  Without ``check`` the buffers are another process's and only the lengths count.
@@ -324,8 +326,9 @@ class UserAccess:
             raise Errno.EINVAL
         vector: list[tuple[int, int]] = []
         left = MAX_RW_COUNT
-        entries = list(_IOVEC.iter_unpack(self.read(address, 16 * count) if count else b""))
-        if any(length >> 63 for _, length in entries):
+        kind = _IOVEC32 if ia32 else _IOVEC
+        entries = list(kind.iter_unpack(self.read(address, kind.size * count) if count else b""))
+        if any(length >> 8 * kind.size // 2 - 1 for _, length in entries):
             raise Errno.EINVAL
         if not check:
             return entries

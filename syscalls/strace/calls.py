@@ -239,6 +239,8 @@ ARGS: dict[str, ArgFormatter] = {
     "outname": files.out_name,
     "outpath": files.outbuf,
     "iovec_in": files.iovec_in,
+    "low_first": files.low_first,
+    "high_first": files.high_first,
     "iovec_out": files.iovec_out,
     "iovec_bare": files.iovec_bare,
     "dirents": files.dirents,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from struct import Struct, iter_unpack
 from typing import TYPE_CHECKING
 
+from kernel.ia32 import in_ia32_syscall
 from kernel.signal import signal_name
 from syscalls.flags import ENUMS
 from syscalls.strace import seccomp, sockaddr
@@ -74,6 +75,7 @@ def out_name(call: Call, value: int, arg: Arg, index: int) -> str:
 
 
 _IOVEC = Struct("<QQ")
+_IOVEC32 = Struct("<II")
 
 
 def iovec_text(call: Call, where: int, count: int, budget: int | None) -> str:
@@ -82,7 +84,8 @@ def iovec_text(call: Call, where: int, count: int, budget: int | None) -> str:
         return "NULL"
     items: list[str] = []
     shown = min(count, MAX_ITEMS)
-    for base, length in _IOVEC.iter_unpack(call.mm.read(where, 16 * shown)):
+    kind = _IOVEC32 if in_ia32_syscall(call.t) else _IOVEC
+    for base, length in kind.iter_unpack(call.mm.read(where, kind.size * shown)):
         if budget is None:
             text = address(base)
         else:
@@ -90,6 +93,16 @@ def iovec_text(call: Call, where: int, count: int, budget: int | None) -> str:
             budget -= min(length, budget)
         items.append(f"{{iov_base={text}, iov_len={length}}}")
     return array(items, count > shown)
+
+
+def low_first(call: Call, value: int, arg: Arg, index: int) -> str:
+    """An offset in two registers of i386, the low half here and the high one in the next."""
+    return str(((call.args[index + 1] << 32 | value) ^ 1 << 63) - (1 << 63))
+
+
+def high_first(call: Call, value: int, arg: Arg, index: int) -> str:
+    """The same the other way round."""
+    return str(((value << 32 | call.args[index + 1]) ^ 1 << 63) - (1 << 63))
 
 
 def iovec_in(call: Call, value: int, arg: Arg, index: int) -> str:

@@ -30,7 +30,7 @@ def _time(call: Call) -> str:
 
 
 RESULTS: dict[str, ResultFormatter] = {
-    **dict.fromkeys(("mmap", "brk", "mremap", "shmat"), _hex),
+    **dict.fromkeys(("mmap", "mmap2", "brk", "mremap", "shmat"), _hex),
     **dict.fromkeys(("poll", "ppoll"), poll_result),
     **dict.fromkeys(("select", "pselect6"), select_result),
     **dict.fromkeys(("adjtimex", "clock_adjtime"), lambda call: f"{call.value} ({enum_name('time_state', call.value)})"),

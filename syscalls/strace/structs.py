@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Show = Callable[[int], str]
 
 _TWO_LONGS = Struct("<qq")
+_TWO_INTS = Struct("<ii")
 _FOUR_LONGS = Struct("<qqqq")
 
 
@@ -68,8 +69,8 @@ def timeval_text(seconds: int, microseconds: int) -> str:
     return f"{{tv_sec={seconds}, tv_usec={microseconds % (1 << 64)}}}"
 
 
-def _pair(text: Callable[[int, int], str]) -> StructFormatter:
-    return lambda mm, where: text(*_TWO_LONGS.unpack(mm.read(where, 16)))
+def _pair(text: Callable[[int, int], str], layout: Struct = _TWO_LONGS) -> StructFormatter:
+    return lambda mm, where: text(*layout.unpack(mm.read(where, layout.size)))
 
 
 def _interval(text: Callable[[int, int], str]) -> StructFormatter:
@@ -134,8 +135,16 @@ def _timex(mm: AddressSpace, where: int) -> str:
 _STAT = Struct("<QQQIII4xQq")
 
 
+_STAT64_IA32 = Struct("<16xI12xQ4xQ")
+"""st_mode, st_rdev and st_size of i386."""
+
+
 def _stat(mm: AddressSpace, where: int) -> str:
     _, _, _, mode, _, _, rdev, size = _STAT.unpack(mm.read(where, _STAT.size))
+    return _stat_text(mode, rdev, size)
+
+
+def _stat_text(mode: int, rdev: int, size: int) -> str:
     if mode & 0o170000 in (0o020000, 0o060000):
         return f"{{st_mode={mode_text(mode)}, st_rdev={device(rdev)}, ...}}"
     return f"{{st_mode={mode_text(mode)}, st_size={size}, ...}}"
@@ -288,6 +297,9 @@ def _shown_as_list(code: str) -> StructFormatter:
 STRUCTS: dict[str, StructFormatter] = {
     "timespec": _pair(timespec_text),
     "timeval": _pair(timeval_text),
+    "timespec_ia32": _pair(timespec_text, _TWO_INTS),
+    "timeval_ia32": _pair(timeval_text, _TWO_INTS),
+    "stat64_ia32": lambda mm, where: _stat_text(*_STAT64_IA32.unpack(mm.read(where, _STAT64_IA32.size))),
     "itimerspec": _interval(timespec_text),
     "itimerval": _interval(timeval_text),
     "timezone": _record("ii", ("tz_minuteswest", str), ("tz_dsttime", str)),
