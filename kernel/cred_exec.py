@@ -96,6 +96,9 @@ def exec_creds(t: Thread, executable: File, stat: Stat) -> tuple[Cred, bool]:
     effective = permitted if privileged else ambient
     grew = permitted & ~ambient != 0
     secure = set_id or (old.uid != root and (privileged or grew))
+    kept = (old.euid, old.egid, old.suid, old.sgid, old.fsuid, old.fsgid, old.permitted, old.effective, old.ambient)
+    if kept == (euid, egid) * 3 + (permitted, effective, ambient) and not old.securebits & SECBIT_KEEP_CAPS:
+        return old, secure  # as with almost every exec
     new = replace(
         old,
         euid=euid,

@@ -259,8 +259,9 @@ def strings(t: Thread, address: int, width: int = 8) -> list[bytes]:
     assert mm is not None
     result: list[bytes] = []
     total = 0
+    read_pointer = mm.read_u64 if width == 8 else mm.read_u32
     while address:
-        pointer = int.from_bytes(mm.read(address, width), "little")
+        pointer = read_pointer(address)
         if not pointer:
             break
         string = mm.read_cstring(pointer, MAX_ARG_STRLEN)
