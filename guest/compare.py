@@ -8,7 +8,6 @@ The machine follows mainline Linux here (``semantics="linux"``), as the host doe
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import difflib
 import json
 import subprocess
@@ -37,10 +36,8 @@ class Inside(NamedTuple):
 def run_inside(program: Program, libc: str = "musl", *, stdin: bytes = b"", **options: Any) -> Inside:
     """Run ``program`` in a machine; ``options`` are fields of ``tgid.Config``.  Raises BuildError."""
     import tgid
-    from tgid.machine import Config
 
-    if any(field.name == "semantics" for field in dataclasses.fields(Config)):
-        options.setdefault("semantics", "linux")
+    options.setdefault("semantics", "linux")
     options.setdefault("cwd", "/tmp")
     options.setdefault("timeout", HOST_TIMEOUT)
     result = tgid.run([str(build(program.name, libc)), *program.args], stdin=stdin, env=ENVIRONMENT, **options)

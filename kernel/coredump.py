@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kernel.elf_core import Piece, elf_core
@@ -254,7 +253,7 @@ def do_coredump(t: Thread, info: SigInfo) -> Blocking[None]:
     cred = t.cred
     as_root = dumpable == SUID_DUMP_ROOT
     if as_root:
-        t.cred = replace(cred, fsuid=0)
+        t.cred = cred._replace(fsuid=0)
     try:
         settings = t.kernel.coredump
         names = format_corename(t, settings.pattern, settings.uses_pid != 0, info.signo, dumpable)

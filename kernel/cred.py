@@ -8,7 +8,7 @@ live in ``kernel/cred_change.py``, those of execve in ``kernel/cred_exec.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernel.user_ns import INIT_USER_NS, UserNamespace
 
@@ -80,8 +80,7 @@ SECURE_ALL_LOCKS = SECURE_ALL_BITS << 1
 NGROUPS_MAX = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Cred:
+class Cred(NamedTuple):
     """One set of credentials (``struct cred``).  Ids are unsigned 32-bit; ``groups`` is sorted; the five capability sets
     are bitmasks; ``securebits`` are SECBIT_* flags."""
 

@@ -6,7 +6,6 @@ ids are those of the caller's user namespace, unsigned 32-bit; NO_ID (-1) means 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel.cred import (
@@ -103,12 +102,12 @@ def _fix_setuid(old: Cred, new: Cred) -> Cred:
         effective = 0
     if old.euid != root and new.euid == root:
         effective = permitted
-    return replace(new, permitted=permitted, effective=effective, ambient=ambient)
+    return new._replace(permitted=permitted, effective=effective, ambient=ambient)
 
 
 def _commit_uids(t: Thread, uid: int, euid: int, suid: int) -> int:
     old = t.cred
-    commit(t, _fix_setuid(old, replace(old, uid=uid, euid=euid, suid=suid, fsuid=euid)))
+    commit(t, _fix_setuid(old, old._replace(uid=uid, euid=euid, suid=suid, fsuid=euid)))
     return 0
 
 
@@ -165,7 +164,7 @@ def setfsuid(t: Thread, uid: int) -> int:
                 effective &= ~CAP_FS_SET
             elif uid == root:
                 effective |= CAP_FS_SET & old.permitted
-        commit(t, replace(old, fsuid=uid, effective=effective))
+        commit(t, old._replace(fsuid=uid, effective=effective))
     return before
 
 
@@ -176,9 +175,9 @@ def setgid(t: Thread, gid: int) -> int:
     if gid == INVALID_ID:
         raise Errno.EINVAL
     if old.ns_capable(old.user_ns, CAP_SETGID):
-        commit(t, replace(old, gid=gid, egid=gid, sgid=gid, fsgid=gid))
+        commit(t, old._replace(gid=gid, egid=gid, sgid=gid, fsgid=gid))
     elif gid in (old.gid, old.sgid):
-        commit(t, replace(old, egid=gid, fsgid=gid))
+        commit(t, old._replace(egid=gid, fsgid=gid))
     else:
         raise Errno.EPERM
     return 0
@@ -193,7 +192,7 @@ def setregid(t: Thread, rgid: int, egid: int) -> int:
         if gid not in (old.gid, old.egid) or new_egid not in (old.gid, old.egid, old.sgid):
             raise Errno.EPERM
     sgid = new_egid if rgid != NO_ID or (egid != NO_ID and new_egid != old.gid) else old.sgid
-    commit(t, replace(old, gid=gid, egid=new_egid, sgid=sgid, fsgid=new_egid))
+    commit(t, old._replace(gid=gid, egid=new_egid, sgid=sgid, fsgid=new_egid))
     return 0
 
 
@@ -204,7 +203,7 @@ def setresgid(t: Thread, rgid: int, egid: int, sgid: int) -> int:
     wanted = [_kgid(old.user_ns, want, was) for want, was in zip((rgid, egid, sgid), have, strict=True)]
     if any(want not in have for want in wanted) and not old.ns_capable(old.user_ns, CAP_SETGID):
         raise Errno.EPERM
-    commit(t, replace(old, gid=wanted[0], egid=wanted[1], sgid=wanted[2], fsgid=wanted[1]))
+    commit(t, old._replace(gid=wanted[0], egid=wanted[1], sgid=wanted[2], fsgid=wanted[1]))
     return 0
 
 
@@ -213,7 +212,7 @@ def setfsgid(t: Thread, gid: int) -> int:
     old = t.cred
     gid = make_kgid(old.user_ns, gid)
     if gid != INVALID_ID and (gid in (old.gid, old.egid, old.sgid, old.fsgid) or old.ns_capable(old.user_ns, CAP_SETGID)):
-        commit(t, replace(old, fsgid=gid))
+        commit(t, old._replace(fsgid=gid))
     return from_kgid_munged(old.user_ns, old.fsgid)
 
 
@@ -223,7 +222,7 @@ def setgroups(t: Thread, groups: tuple[int, ...]) -> int:
     kgids = [make_kgid(ns, gid) for gid in groups]
     if INVALID_ID in kgids:
         raise Errno.EINVAL
-    commit(t, replace(t.cred, groups=tuple(sorted(kgids))))
+    commit(t, t.cred._replace(groups=tuple(sorted(kgids))))
     return 0
 
 
@@ -237,7 +236,7 @@ def capset(t: Thread, effective: int, inheritable: int, permitted: int) -> int:
     if inheritable & ~(old.inheritable | old.bounding) or permitted & ~old.permitted or effective & ~permitted:
         raise Errno.EPERM
     ambient = old.ambient & permitted & inheritable
-    commit(t, replace(old, effective=effective, inheritable=inheritable, permitted=permitted, ambient=ambient))
+    commit(t, old._replace(effective=effective, inheritable=inheritable, permitted=permitted, ambient=ambient))
     return 0
 
 
@@ -254,7 +253,7 @@ def bounding_drop(t: Thread, cap: int) -> int:
         raise Errno.EPERM
     if cap > CAP_LAST_CAP:
         raise Errno.EINVAL
-    commit(t, replace(t.cred, bounding=t.cred.bounding & ~(1 << cap)))
+    commit(t, t.cred._replace(bounding=t.cred.bounding & ~(1 << cap)))
     return 0
 
 
@@ -269,7 +268,7 @@ def set_securebits(t: Thread, bits: int) -> int:
         or not old.ns_capable(old.user_ns, CAP_SETPCAP)
     ):
         raise Errno.EPERM
-    commit(t, replace(old, securebits=bits))
+    commit(t, old._replace(securebits=bits))
     return 0
 
 
@@ -281,7 +280,7 @@ def set_keepcaps(t: Thread, value: int) -> int:
     if old.securebits & SECBIT_KEEP_CAPS_LOCKED:
         raise Errno.EPERM
     bits = old.securebits | SECBIT_KEEP_CAPS if value else old.securebits & ~SECBIT_KEEP_CAPS
-    commit(t, replace(old, securebits=bits))
+    commit(t, old._replace(securebits=bits))
     return 0
 
 
@@ -297,7 +296,7 @@ def ambient(t: Thread, operation: int, cap: int) -> int:
     if operation == PR_CAP_AMBIENT_CLEAR_ALL:
         if cap:
             raise Errno.EINVAL
-        commit(t, replace(old, ambient=0))
+        commit(t, old._replace(ambient=0))
         return 0
     if cap > CAP_LAST_CAP:
         raise Errno.EINVAL
@@ -306,9 +305,9 @@ def ambient(t: Thread, operation: int, cap: int) -> int:
     if operation == PR_CAP_AMBIENT_RAISE:
         if not old.permitted & old.inheritable & 1 << cap or old.securebits & SECBIT_NO_CAP_AMBIENT_RAISE:
             raise Errno.EPERM
-        commit(t, replace(old, ambient=old.ambient | 1 << cap))
+        commit(t, old._replace(ambient=old.ambient | 1 << cap))
     elif operation == PR_CAP_AMBIENT_LOWER:
-        commit(t, replace(old, ambient=old.ambient & ~(1 << cap)))
+        commit(t, old._replace(ambient=old.ambient & ~(1 << cap)))
     else:
         raise Errno.EINVAL
     return 0

@@ -7,7 +7,6 @@ with all of them, and ambient capabilities survive an exec that is not privilege
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_SETUID, CAP_SYS_PTRACE, SECBIT_KEEP_CAPS, SECBIT_NOROOT, Cred
@@ -99,8 +98,7 @@ def exec_creds(t: Thread, executable: File, stat: Stat) -> tuple[Cred, bool]:
     kept = (old.euid, old.egid, old.suid, old.sgid, old.fsuid, old.fsgid, old.permitted, old.effective, old.ambient)
     if kept == (euid, egid) * 3 + (permitted, effective, ambient) and not old.securebits & SECBIT_KEEP_CAPS:
         return old, secure  # as with almost every exec
-    new = replace(
-        old,
+    new = old._replace(
         euid=euid,
         egid=egid,
         suid=euid,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kernel.clocks import CpuTimes
 from kernel.coredump_sysctls import CoredumpSysctls
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
 FIRST_INUM = 0xF0000000
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the user of a machine may choose.
 
     ``max_procs``: most tasks alive at once (threads-max), clone fails with EAGAIN beyond.  ``slice_blocks``: length of a
@@ -52,7 +50,7 @@ class Options:
     seed: int = 0
     max_procs: int = 32768
     slice_blocks: int = 100_000
-    semantics: Semantics = field(default_factory=Semantics)
+    semantics: Semantics = Semantics()
     aslr: bool = False
     yama_scope: int = 0
 

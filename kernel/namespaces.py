@@ -8,7 +8,6 @@ is in (or enters with the same call); a user namespace that is made gives its ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel.cred import CAP_FULL_SET, CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, Cred
@@ -64,8 +63,8 @@ def user_ns_cred(t: Thread) -> Cred:
 
 def with_user_ns(cred: Cred, ns: UserNamespace) -> Cred:
     """Return ``cred`` as it is right after entering ``ns``."""
-    return replace(
-        cred, inheritable=0, permitted=CAP_FULL_SET, effective=CAP_FULL_SET, bounding=CAP_FULL_SET, ambient=0, securebits=0,
+    return cred._replace(
+        inheritable=0, permitted=CAP_FULL_SET, effective=CAP_FULL_SET, bounding=CAP_FULL_SET, ambient=0, securebits=0,
         user_ns=ns,
     )  # fmt: skip
 
@@ -150,7 +149,7 @@ def _install_mnt(t: Thread, new: NsSet, ns: AnyNamespace) -> None:
         raise Errno.EPERM
     if new.fs.users != 1:
         raise Errno.EINVAL
-    new.spaces = replace(new.spaces, mnt=ns)
+    new.spaces = new.spaces._replace(mnt=ns)
 
 
 def _install_pid(t: Thread, new: NsSet, ns: AnyNamespace) -> None:
@@ -158,7 +157,7 @@ def _install_pid(t: Thread, new: NsSet, ns: AnyNamespace) -> None:
     _both_capable(t, new, ns)
     if not ns.is_descendant_of(ns_of(t)):
         raise Errno.EINVAL
-    new.spaces = replace(new.spaces, pid_for_children=ns)
+    new.spaces = new.spaces._replace(pid_for_children=ns)
 
 
 def _install_time(t: Thread, new: NsSet, ns: AnyNamespace) -> None:
@@ -167,7 +166,7 @@ def _install_time(t: Thread, new: NsSet, ns: AnyNamespace) -> None:
         raise Errno.EUSERS
     _both_capable(t, new, ns)
     ns.frozen = True
-    new.spaces = replace(new.spaces, time=ns, time_for_children=ns)
+    new.spaces = new.spaces._replace(time=ns, time_for_children=ns)
 
 
 def _install_field(field: str) -> Callable[[Thread, NsSet, AnyNamespace], None]:
@@ -177,7 +176,7 @@ def _install_field(field: str) -> Callable[[Thread, NsSet, AnyNamespace], None]:
         assert isinstance(ns, Namespace)
         _both_capable(t, new, ns)
         change: dict[str, Any] = {field: ns}
-        new.spaces = replace(new.spaces, **change)
+        new.spaces = new.spaces._replace(**change)
 
     return install
 

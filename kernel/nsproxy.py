@@ -8,8 +8,7 @@ when the last one is gone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.errno import Errno
 from kernel.fs.propagation import copy_namespace
@@ -43,9 +42,8 @@ if TYPE_CHECKING:
 MAX_PID_NS_LEVEL: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class NsProxy:
-    """An immutable set of namespaces; changing one makes a new set (``dataclasses.replace``)."""
+class NsProxy(NamedTuple):
+    """An immutable set of namespaces; changing one makes a new set (``_replace``)."""
 
     mnt: MountNamespace
     uts: UtsNamespace
@@ -121,7 +119,7 @@ def enter_time_ns(spaces: NsProxy) -> NsProxy:
     if spaces.time is spaces.time_for_children:
         return spaces
     spaces.time_for_children.frozen = True
-    return replace(spaces, time=spaces.time_for_children)
+    return spaces._replace(time=spaces.time_for_children)
 
 
 def switch_namespaces(t: Thread, new: NsProxy) -> None:

@@ -7,8 +7,7 @@ intervals, and how many were skipped is the overrun count reported with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.clocks import (
     CLOCK_MONOTONIC,
@@ -40,8 +39,7 @@ _IGNORED_INTERVAL = 4_000_000
 """A periodic timer whose signal is ignored runs no faster than a jiffy (posix_timer_fn of Linux 6.12)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SigEvent:
+class SigEvent(NamedTuple):
     """``struct sigevent``: SIGEV_* ``notify``, the signal, the sigval as unsigned 64-bit, and for SIGEV_THREAD_ID the
     thread."""
 

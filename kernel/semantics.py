@@ -7,20 +7,18 @@ is not named here is the same in both models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from typing import Final, NamedTuple
+
+_documentation: Final[list[tuple[str, str, tuple[int, ...], str]]] = []
 
 
 def _rule(patch: str, function: str, scenarios: tuple[int, ...], sentence: str) -> bool:
-    """Declare a rule, on by default; the rest is its documentation (``Semantics.rules``)."""
-    value: bool = field(
-        default=True,
-        metadata={"patch": patch, "function": function, "scenarios": scenarios, "sentence": sentence},
-    )
-    return value
+    """Declare the next rule, on by default; the arguments are its documentation (``rules``)."""
+    _documentation.append((patch, function, scenarios, sentence))
+    return True
 
 
-@dataclass(frozen=True, slots=True)
-class Semantics:
+class Semantics(NamedTuple):
     """Which model of process semantics a kernel follows: 12 rules, each a boolean."""
 
     pdeath_unchecked: bool = _rule(
@@ -81,7 +79,7 @@ class Semantics:
     @classmethod
     def linux(cls) -> Semantics:
         """Mainline Linux as of 6.18."""
-        return cls(**{rule.name: False for rule in fields(cls)})
+        return cls(*[False for _ in cls._fields])
 
     @classmethod
     def named(cls, model: str) -> Semantics:
@@ -95,13 +93,12 @@ class Semantics:
     def with_rule(self, text: str) -> Semantics:
         """Return this model with one rule set by ``NAME=on|off``.  Raises ValueError with a sentence for the user."""
         name, _, value = text.partition("=")
-        if value not in ("on", "off") or name not in {rule.name for rule in fields(self)}:
+        if value not in ("on", "off") or name not in self._fields:
             raise ValueError(f"rule {text!r} is not NAME=on or NAME=off (see tgid rules)")
-        return replace(self, **{name: value == "on"})
+        return self._replace(**{name: value == "on"})
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What is known of one rule; ``scenarios`` are numbers of conformance programs."""
 
     name: str
@@ -113,4 +110,4 @@ class Rule:
 
 def rules() -> list[Rule]:
     """Return all rules in order."""
-    return [Rule(rule.name, **rule.metadata) for rule in fields(Semantics)]
+    return [Rule(name, *known) for name, known in zip(Semantics._fields, _documentation, strict=True)]

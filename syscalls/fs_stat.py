@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from kernel.cred import CAP_SYS_CHROOT, Cred
@@ -212,7 +211,7 @@ def _as_real_user(cred: Cred) -> Cred:
     effective = cred.effective
     if not cred.securebits & 4:
         effective = cred.permitted if cred.uid == make_kuid(cred.user_ns, 0) else 0
-    return replace(cred, fsuid=cred.uid, fsgid=cred.gid, effective=effective)
+    return cred._replace(fsuid=cred.uid, fsgid=cred.gid, effective=effective)
 
 
 def _access(t: Thread, dirfd: int, path: int, mode: int, bits: int) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -533,7 +532,7 @@ def enter_namespace(ns: PidNamespace) -> Call:
         if not ns.is_descendant_of(ns_of(t)):
             raise Errno.EINVAL
         spaces = t.nsproxy
-        t.nsproxy = replace(spaces, pid_for_children=ns)
+        t.nsproxy = spaces._replace(pid_for_children=ns)
         return 0
 
     return call

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -309,7 +308,7 @@ class History(RuleBasedStateMachine):
             spaces = t.nsproxy
             if spaces.pid_for_children is not ns_of(t):
                 raise Errno.EINVAL
-            t.nsproxy = replace(spaces, pid_for_children=self.world.new_namespace(ns_of(t), 1))
+            t.nsproxy = spaces._replace(pid_for_children=self.world.new_namespace(ns_of(t), 1))
 
         self._give(who, call, slices)
 

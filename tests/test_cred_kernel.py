@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -108,20 +107,20 @@ def test_what_takes_set_id_away(t: Thread, how: str) -> None:
 
 def test_a_tracer_with_the_capability_does_not_take_it_away(t: Thread) -> None:
     t.ptrace = 1
-    t.ptracer_cred = replace(USER, effective=1 << CAP_SYS_PTRACE)
+    t.ptracer_cred = USER._replace(effective=1 << CAP_SYS_PTRACE)
     assert run(t, Executable(0o4755))[0].euid == 0
 
 
 def test_root_regains_what_it_dropped_unless_noroot(t: Thread) -> None:
-    t.cred = replace(Cred.root(), permitted=0, effective=0, bounding=0xFF)
+    t.cred = Cred.root()._replace(permitted=0, effective=0, bounding=0xFF)
     cred, secure = run(t, Executable())
     assert (cred.permitted, cred.effective, secure) == (0xFF, 0xFF, False)
-    t.cred = replace(t.cred, securebits=SECBIT_NOROOT)
+    t.cred = t.cred._replace(securebits=SECBIT_NOROOT)
     assert run(t, Executable())[0].permitted == 0
 
 
 def test_real_root_without_effective_root_gets_permission_only(t: Thread) -> None:
-    t.cred = replace(Cred.root(), euid=5, suid=5, fsuid=5, effective=0)
+    t.cred = Cred.root()._replace(euid=5, suid=5, fsuid=5, effective=0)
     cred, _ = run(t, Executable())
     assert cred.permitted == CAP_FULL_SET
     assert cred.effective == 0
@@ -129,7 +128,7 @@ def test_real_root_without_effective_root_gets_permission_only(t: Thread) -> Non
 
 def test_ambient_capabilities_survive_an_exec_without_set_id(t: Thread) -> None:
     bit = 1 << CAP_NET_RAW
-    t.cred = replace(USER, permitted=bit, inheritable=bit, ambient=bit, securebits=SECBIT_KEEP_CAPS)
+    t.cred = USER._replace(permitted=bit, inheritable=bit, ambient=bit, securebits=SECBIT_KEEP_CAPS)
     cred, secure = run(t, Executable())
     assert (cred.permitted, cred.effective, cred.ambient, secure) == (bit, bit, bit, False)
     assert cred.securebits == 0, "keep-caps ends with exec"
@@ -142,7 +141,7 @@ def test_dumpability_before_commit(t: Thread) -> None:
     assert may_dump(t, files)
     files[1].readable = False
     assert not may_dump(t, files), "an interpreter it cannot read"
-    t.cred = replace(USER, euid=7)
+    t.cred = USER._replace(euid=7)
     assert not may_dump(t, []), "the old ids differ"
 
 
@@ -168,7 +167,7 @@ def test_no_sequence_of_calls_breaks_the_rules_of_capabilities(calls: list[tuple
     world = TimedWorld()
     world.kernel.change_user = lambda old, new: None
     t = world.process_with_memory()
-    t.cred = Cred.root() if root else replace(Cred.user(1, 1), euid=2, suid=3, egid=2, sgid=3, fsuid=2, fsgid=2)
+    t.cred = Cred.root() if root else Cred.user(1, 1)._replace(euid=2, suid=3, egid=2, sgid=3, fsuid=2, fsgid=2)
     for name, *args in calls:
         before = t.cred
         try:
@@ -187,10 +186,10 @@ def test_no_sequence_of_calls_breaks_the_rules_of_capabilities(calls: list[tuple
 
 def test_a_change_of_effective_ids_hides_the_process(t: Thread) -> None:
     assert t.mm is not None
-    t.cred = replace(USER, suid=5)
+    t.cred = USER._replace(suid=5)
     t.mm.dumpable, t.pdeath_signal = 1, 9
     cred_change.setresuid(t, cred_change.NO_ID, cred_change.NO_ID, 1000)
     assert (t.mm.dumpable, t.pdeath_signal) == (1, 9)
-    t.cred = replace(USER, suid=5)
+    t.cred = USER._replace(suid=5)
     cred_change.setresuid(t, cred_change.NO_ID, 5, cred_change.NO_ID)
     assert (t.mm.dumpable, t.pdeath_signal) == (0, 0)

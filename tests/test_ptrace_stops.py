@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from signal_world import World, catch
 
@@ -312,7 +310,7 @@ def test_children_of_a_tracee_stop_before_they_run(world: World, tracer: Thread,
 # -- the rules --------------------------------------------------------------------------------------------------------
 def models(rule: str) -> list[Semantics]:
     """The leaderless model, and the one in which only ``rule`` is mainline's."""
-    return [Semantics(), replace(Semantics(), **{rule: False})]
+    return [Semantics(), Semantics()._replace(**{rule: False})]
 
 
 @pytest.mark.parametrize("semantics", models("always_trapped"))
@@ -464,12 +462,12 @@ def test_access_rule(world: World) -> None:
     target = world.process(world.init, user)
     assert may_access(caller, target)
     for change in ("uid", "euid", "suid", "gid", "egid", "sgid"):
-        target.cred = replace(user, **{change: 1001})  # type: ignore[arg-type]
+        target.cred = user._replace(**{change: 1001})  # type: ignore[arg-type]
         assert not may_access(caller, target), change
-    target.cred = replace(user, permitted=1)
+    target.cred = user._replace(permitted=1)
     assert not may_access(caller, target)
     target.cred = user
-    caller.cred = replace(user, fsuid=1001)
+    caller.cred = user._replace(fsuid=1001)
     assert may_access(caller, target)
     assert not may_access(caller, target, MODE_FSCREDS)
     caller.cred = user
@@ -477,7 +475,7 @@ def test_access_rule(world: World) -> None:
     target.mm.dumpable = 0
     assert not may_access(caller, target)
     assert may_access(world.thread(target), target)
-    caller.cred = replace(user, permitted=1 << CAP_SYS_PTRACE, effective=1 << CAP_SYS_PTRACE)
+    caller.cred = user._replace(permitted=1 << CAP_SYS_PTRACE, effective=1 << CAP_SYS_PTRACE)
     assert may_access(caller, target)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from kernel.kernel import Watch
@@ -37,6 +36,6 @@ def run(
     try:
         result = machine.run(list(argv), environ)
         leaks = {} if machine.stopped else machine.leaks()
-        return replace(result, leaks=leaks, events=tuple(log.events) if log is not None else ())
+        return result._replace(leaks=leaks, events=tuple(log.events) if log is not None else ())
     finally:
         machine.close()

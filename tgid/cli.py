@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tgid import __version__
@@ -288,7 +287,7 @@ def _diff(options: argparse.Namespace) -> int:
     stdin = b"" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read()
     try:
         argv = [_built(options.program), *options.arguments]
-        config = replace(_config(options, "virtual"), rules=())
+        config = _config(options, "virtual")._replace(rules=())
         env = environment(options.env, options.clean_env)
         differences = compare(Experiment(tuple(argv), env, stdin, config, options.output), names)
     except (MachineFault, ValueError) as error:

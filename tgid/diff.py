@@ -55,7 +55,7 @@ def record(experiment: Experiment, semantics: str, *single: str) -> list[str]:
     ``single``: rules set against the model, as NAME=on or NAME=off.  Raises MachineFault.
     """
     pieces: list[str] = []
-    config = replace(experiment.config, semantics=semantics, rules=single)
+    config = experiment.config._replace(semantics=semantics, rules=single)
     machine = Machine(config, CapturedConsole(experiment.stdin))
     try:
         log = None

@@ -10,9 +10,9 @@ import gc
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kernel import boot
 from kernel.cred import Cred
@@ -58,8 +58,7 @@ def parse_bind(text: str) -> Bind:
     raise ValueError(f"bind {text!r} is not SRC:DST or SRC:DST:rw")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """Everything a run depends on besides the program.
 
     ``memory``: bytes of guest RAM.  ``clock``: "virtual" or "real".  ``block_ns``: what a basic block
@@ -93,8 +92,7 @@ class Config:
     debug: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What became of a run.
 
     ``status``: the guest's exit code, 128+N if signal N killed it, or one of 124-127, 130 (see ``tgid run --help``).
@@ -109,7 +107,7 @@ class Result:
     stderr: bytes = b""
     log: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
-    leaks: Mapping[str, int] = field(default_factory=dict)
+    leaks: Mapping[str, int] = MappingProxyType({})
     time_ns: int = 0
 
 
