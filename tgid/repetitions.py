@@ -70,8 +70,9 @@ def repeat(setting: Setting, model: str, names: Sequence[str]) -> list[Finding]:
         if text != wanted or trouble:
             lines = sorted(set(text.splitlines()) ^ set(wanted.splitlines()))
             findings.append(Finding(setting, model, name, "; ".join([*lines, *trouble.splitlines()])))
-        if traced(program, model, setting)[2] != digest:
-            findings.append(Finding(setting, model, name, "another trace the second time"))
+        _, trouble, again = traced(program, model, setting)
+        if again != digest:
+            findings.append(Finding(setting, model, name, "; ".join(["another trace the second time", *trouble.splitlines()])))
     return findings
 
 
