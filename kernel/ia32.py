@@ -30,6 +30,11 @@ class Ia32Calls(NamedTuple):
     names: Mapping[int, str]
 
 
+def in_syscall(t: Thread) -> bool:
+    """Tell whether ``t`` is in a call; a tracer that makes the number -1, of either table, says it is not (syscall_get_nr)."""
+    return not t.syscall_nr >> 63 & 1
+
+
 def in_ia32_syscall(t: Thread) -> bool:
     """Tell whether the call ``t`` is in, or was last in, came by ``int $0x80``."""
     return t.syscall_nr >= _FIRST

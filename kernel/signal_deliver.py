@@ -167,7 +167,7 @@ def _repeat(t: Thread, number: int) -> None:
 
 def _restart_without_handler(t: Thread) -> None:
     """No handler runs: an interrupted call goes on as if nothing had happened."""
-    if t.syscall_nr >> 63 & 1:  # -1, of either architecture
+    if not ia32.in_syscall(t):
         return
     result = t.cpu.rax
     if result in (_ERESTARTSYS, _ERESTARTNOINTR, _ERESTARTNOHAND):
@@ -178,7 +178,7 @@ def _restart_without_handler(t: Thread) -> None:
 
 def _restart_for_handler(t: Thread, flags: int) -> None:
     """A handler is about to run: decide what the interrupted call returns after it."""
-    if t.syscall_nr >> 63 & 1:  # -1, of either architecture
+    if not ia32.in_syscall(t):
         return
     result = t.cpu.rax
     if result == _ERESTARTNOINTR or (result == _ERESTARTSYS and flags & SA_RESTART):

@@ -366,7 +366,10 @@ def force_signal(t: Thread, info: SigInfo, default: bool = False) -> None:
 
 def raise_signal(t: Thread, info: SigInfo) -> SigInfo | None:
     """Send a synchronous signal as ``force_signal`` does, or return it if queueing it would be seen by nobody: ``t`` is traced,
-    takes the signal as it is, and has nothing else to look at before."""
+    takes the signal as it is, and has nothing else to look at before.
+
+    Linux queues it (force_sig_info_to_task) and takes it out again in get_signal, a moment in which nothing else runs.
+    """
     signo = info.signo
     if (
         t.ptrace

@@ -277,8 +277,11 @@ def clone(
 
 @syscall(34)
 def nice(t: Thread, increment: Int) -> int:
-    """nice(2)."""
-    return schedule.setpriority(t, PRIO_PROCESS, 0, t.sched.nice + max(-40, min(40, increment)))
+    """nice(2): unlike setpriority(2) EPERM for who may not (sys_nice of kernel/sched/core.c)."""
+    try:
+        return schedule.setpriority(t, PRIO_PROCESS, 0, t.sched.nice + max(-40, min(40, increment)))
+    except Errno.EACCES:
+        raise Errno.EPERM from None
 
 
 def _id16(number: int) -> int:

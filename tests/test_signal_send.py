@@ -34,7 +34,7 @@ from kernel.signal import (
     sigmask,
 )
 from kernel.signal_pending import dequeue_signal, restore_user_sigmask, set_current_blocked, set_user_sigmask, signal_pending
-from kernel.signal_send import force_exit_sig, force_signal, send_sig, send_signal
+from kernel.signal_send import force_exit_sig, force_signal, raise_signal, send_sig, send_signal
 from kernel.task import WORK_RESTORE_MASK, WORK_SIGNAL, Thread
 
 RT = SIGRTMIN + 3
@@ -289,6 +289,31 @@ def test_a_fault_with_a_handler_keeps_it(t: Thread) -> None:
     catch(t, SIGSEGV)
     force_signal(t, SigInfo(SIGSEGV, code=1))
     assert t.sighand.actions[SIGSEGV].handler != SIG_DFL
+
+
+def test_a_fault_only_a_tracer_will_see_is_not_queued(t: Thread, world: World) -> None:
+    info = SigInfo(SIGSEGV, code=1)
+    assert raise_signal(t, info) is None  # nobody traces it
+    assert t.pending.mask == sigmask(SIGSEGV)
+    assert dequeue_signal(t, sigmask(SIGSEGV)) == info
+    t.ptrace, t.parent = 1, world.init
+    assert raise_signal(t, info) is info
+    assert not t.pending.mask
+    post(t, SIGUSR1)
+    assert raise_signal(t, info) is None  # there is something else to look at
+    assert t.pending.mask == sigmask(SIGSEGV)
+
+
+@pytest.mark.parametrize("refused", ["blocked", "ignored"])
+def test_a_tracee_cannot_refuse_a_fault_either(t: Thread, world: World, refused: str) -> None:
+    t.ptrace, t.parent = 1, world.init
+    if refused == "blocked":
+        set_current_blocked(t, sigmask(SIGSEGV))
+    else:
+        t.sighand.actions[SIGSEGV] = SigAction(SIG_IGN)
+    assert raise_signal(t, SigInfo(SIGSEGV, code=1)) is None
+    assert t.pending.mask == sigmask(SIGSEGV)
+    assert t.sighand.actions[SIGSEGV].handler == SIG_DFL
 
 
 def test_a_fault_already_pending_and_blocked_wakes_all_the_same(t: Thread) -> None:

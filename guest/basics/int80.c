@@ -6,6 +6,7 @@
  */
 #include "guest.h"
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 struct registers {
     uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12;
@@ -51,7 +52,7 @@ static const char *told(long result)
 
 enum {
     IA32_exit = 1, IA32_fork = 2, IA32_read = 3, IA32_write = 4, IA32_open = 5, IA32_close = 6, IA32_waitpid = 7, IA32_unlink = 10,
-    IA32_time = 13, IA32_lseek = 19, IA32_getpid = 20, IA32_getuid = 24, IA32_kill = 37, IA32_brk = 45, IA32_fcntl = 55,
+    IA32_time = 13, IA32_lseek = 19, IA32_getpid = 20, IA32_getuid = 24, IA32_nice = 34, IA32_kill = 37, IA32_brk = 45, IA32_fcntl = 55,
     IA32_getppid = 64, IA32_gettimeofday = 78, IA32_mmap = 90, IA32_munmap = 91, IA32_ftruncate = 93, IA32_uname = 122,
     IA32_llseek = 140, IA32_writev = 146, IA32_nanosleep = 162, IA32_pread64 = 180, IA32_pwrite64 = 181, IA32_mmap2 = 192,
     IA32_ftruncate64 = 194, IA32_stat64 = 195, IA32_fstat64 = 197, IA32_getuid32 = 199, IA32_gettid = 224,
@@ -166,6 +167,13 @@ int main(void)
     if (pid == 0)
         CALL(IA32_exit, 7);
     out("waitpid: %d, %s\n", CALL(IA32_waitpid, pid, words, 0) == pid, status_name((int)words[0]));
+    reap(FORK({
+        if (geteuid() == 0)
+            MUST(setresuid(1000, 1000, 1000));
+        SHOW(IA32_nice, 3);
+        SHOW(IA32_nice, -1);
+        out("nice %d\n", getpriority(PRIO_PROCESS, 0));
+    }));
     signal(SIGUSR1, on_signal);
     SHOW(IA32_kill, getpid(), SIGUSR1);
     return 0;

@@ -8,6 +8,7 @@ from kernel.clocks import CpuTimes, process_times
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
 from kernel.fs.proc.target import Target, may_read, task_of
+from kernel.ia32 import in_syscall
 from kernel.ptrace_user import syscall_registers
 from kernel.sched_params import SCHED_FIFO, SCHED_RR
 
@@ -34,7 +35,7 @@ def syscall_line(t: Thread, target: Target) -> bytes:
     if who.block is None and who is not t:
         return b"running\n"
     sp, pc = who.cpu.rsp, who.cpu.rip
-    if who.syscall_nr >> 63 & 1:
+    if not in_syscall(who):
         return b"-1 0x%x 0x%x\n" % (sp, pc)
     number, *arguments = syscall_registers(who)
     return f"{number} {' '.join(f'0x{value:x}' for value in arguments)} 0x{sp:x} 0x{pc:x}\n".encode()
