@@ -77,10 +77,11 @@ BUSYBOX = {
         "busybox wget -q -O - http://192.0.2.1/; echo $?; cd /; rm -r $d"
     ),
     "nc": (
-        f"d=/tmp/nc.$$; mkdir $d; cd $d; busybox nc -l -p 8098 >got & {LISTENS.format(8098)}; "
+        # Standard input that never ends: at its end nc shuts its half down, and the other side leaves with what is unsent.
+        f"d=/tmp/nc.$$; mkdir $d; cd $d; mkfifo quiet; busybox nc -l -p 8098 <>quiet >got & {LISTENS.format(8098)}; "
         "echo through nc | busybox nc 127.0.0.1 8098; wait; cat got; busybox nc 127.0.0.1 8098; echo $?; "
         f"seq 1 20000 | busybox nc -l -p 8097 & {LISTENS.format(8097)}; "
-        "mkfifo quiet; busybox nc 127.0.0.1 8097 <>quiet | tail -n 1; wait; cd /; rm -r $d"
+        "busybox nc 127.0.0.1 8097 <>quiet | tail -n 1; wait; cd /; rm -r $d"
     ),
 }
 
