@@ -175,6 +175,7 @@ def selftests() -> Mapping[str, Selftest]:
         Selftest("sigaltstack", "sas"),
         Selftest("breakpoints", "breakpoint_test"),
         Selftest("breakpoints", "step_after_suspend_test", native=suspend),
+        Selftest("breakpoints", "step_after_suspend_test-n", "step_after_suspend_test", args=("-n",)),
         Selftest("kcmp", "kcmp_test"),
         *_futex(),
         *_timers(),
