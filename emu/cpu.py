@@ -20,6 +20,7 @@ from typing import Any, Protocol, overload
 
 from kernel.hardware import DR_STEP, PAGE_MASK, PTE_FRAME, WATCH_EXECUTE, CpuState, PageTables, Regs, Trap, Watch
 
+from . import segments
 from . import unicorn_abi as abi
 from .core import Core, Point, Syscall
 from .engine import Engine
@@ -49,6 +50,7 @@ _MOST_ENGINES = 3
 _LONG = 2000
 """Switches after which an engine may be taken from its owner, if he did not run meanwhile."""
 
+_SELECTORS = {"cs": abi.REG_CS, "ss": abi.REG_SS, "ds": abi.REG_DS, "es": abi.REG_ES, "fs": abi.REG_FS, "gs": abi.REG_GS}
 _WRITABLE_REGS = 20
 """The first so many of _REGS are loaded by set_regs; the selectors behind are kept."""
 
@@ -130,7 +132,7 @@ class RegisterFile:
     CR3 it was saved with.
     """
 
-    __slots__ = ("context", "cpu", "cr3", "tsc", "unit")
+    __slots__ = ("context", "cpu", "cr3", "tls", "tsc", "unit")
 
     rax = _Register(abi.REG_RAX)
     rcx = _Register(abi.REG_RCX)
@@ -145,6 +147,7 @@ class RegisterFile:
     rsp = _Register(abi.REG_RSP)
     fs_base = _Register(abi.REG_FS_BASE)
     gs_base = _Register(abi.REG_GS_BASE)
+    cs = _Register(abi.REG_CS)
     _rflags = _Register(abi.REG_RFLAGS)
 
     def __init__(self, cpu: Processor, context: bytearray, cr3: int) -> None:
@@ -152,6 +155,7 @@ class RegisterFile:
         self.context = context
         self.cr3 = cr3
         self.tsc = True
+        self.tls = segments.NO_TLS
         self.unit: Unit | None = None
 
     @property
@@ -175,6 +179,28 @@ class RegisterFile:
                   r.rip, r.eflags & EFLAGS_USER | _EFLAGS_FIXED, r.rsp, r.fs_base, r.gs_base, 0, 0, 0, 0, 0, 0)
         content = b"".join([(value & _U64).to_bytes(8, "little") for value in values])
         self.cpu.general.write(self, content, _WRITABLE_REGS)
+
+    def set_selector(self, name: str, selector: int) -> None:
+        unit = self.unit
+        if unit is None:
+            segments.set_selector(self.context, self.cpu.common.engine.segments_at, name, selector)
+        elif unit.core.get(_SELECTORS[name]) != selector:
+            unit.save()
+            segments.set_selector(self.context, self.cpu.common.engine.segments_at, name, selector)
+            unit.core.restore(self.context)
+
+    def load_segment(self, name: str, selector: int, descriptor: int) -> None:
+        unit = self.unit
+        if unit is not None:
+            unit.save()
+        segments.load(self.context, self.cpu.common.engine.segments_at, name, selector, descriptor)
+        if unit is not None:
+            unit.core.restore(self.context)
+
+    def set_tls(self, descriptors: bytes) -> None:
+        self.tls = descriptors
+        if self.cpu.loaded is self:
+            self.cpu.loaded = None  # the next run loads them
 
     def fpregs(self) -> bytes:
         image = bytearray(self.cpu.floating.read(self))
@@ -203,6 +229,7 @@ class RegisterFile:
             self.unit.save()
         copy = type(self)(self.cpu, bytearray(self.context), self.cr3)
         copy.tsc = self.tsc
+        copy.tls = self.tls
         return copy
 
     def reset(self, rip: int, rsp: int) -> None:
@@ -210,6 +237,7 @@ class RegisterFile:
             self.unit.state = self.unit = self.cpu.loaded = None
         self.context[:] = self.cpu.common.engine.blank
         self.cr3 = 0
+        self.tls = segments.NO_TLS
         self.rip = rip
         self.rsp = rsp
 
@@ -271,9 +299,9 @@ class Unit(Tlb):
 class Processor:
     """The processor (see ``kernel.hardware.Cpu``)."""
 
-    __slots__ = ("_clock", "_one_engine", "_register_file", "_switches", "_tables", "_units", "blocks", "code_changed", "common",
-                 "core", "debug_status", "error_code", "fault_address", "floating", "frames", "general", "loaded", "syscall",
-                 "vector")
+    __slots__ = ("_clock", "_one_engine", "_register_file", "_switches", "_tables", "_tls", "_units", "blocks", "code_changed",
+                 "common", "core", "debug_status", "error_code", "fault_address", "floating", "frames", "general", "loaded",
+                 "syscall", "vector")
 
     def __init__(self, engine: Engine, clock: TimeStamps) -> None:
         """Drive ``engine``, and others beside it if they are of use; ``clock`` answers RDTSC."""
@@ -284,6 +312,7 @@ class Processor:
         self.loaded: RegisterFile | None = None
         self._tables: Tables | None = None
         """What the engine that runs has loaded."""
+        self._tls = segments.NO_TLS
         self._switches = 0
         self._one_engine = False
         self.frames: FrameAllocator = engine.frames
@@ -356,6 +385,9 @@ class Processor:
         # A context brings the CR3 it was saved with, but not the translations.
         if tables is not unit.tables or tables.stale or unit.cr3 != tables.cr3:
             unit.enter(tables)
+        if state.tls is not self._tls:  # type: ignore[attr-defined]
+            self._tls = state.tls  # type: ignore[attr-defined]
+            segments.load_tls(self.frames, self._tls)
         self._switches += 1
         unit.used = self._switches
         self.core = unit.core

@@ -16,7 +16,8 @@ frame  use
 1-4    boot page tables; later the root of the *window*, which maps all of RAM for removing translations
 5      supervisor page with `sysretq`
 6      user page with the instructions of the calibration
-8-     the other tables of the window, filled when it is first needed: one, and one more for each GiB of RAM
+8-12   the descriptor tables (emu.segments)
+13-    the other tables of the window, filled when it is first needed: one, and one more for each GiB of RAM
 =====  ==========================================================================================
 """
 
@@ -29,6 +30,7 @@ from typing import Any
 
 from kernel.hardware import PAGE_SHIFT, PTE_P, PTE_U, PTE_W, Trap
 
+from . import segments
 from . import unicorn_abi as abi
 from .core import Core, PythonCore
 from .frames import FrameAllocator
@@ -46,7 +48,8 @@ USER_CS = 0x33
 USER_SS = 0x2B
 """Selectors of 64-bit user code on Linux (arch/x86/include/asm/segment.h)."""
 
-_RESERVED_FRAMES = 8
+_SEGMENTS = 8
+_RESERVED_FRAMES = _SEGMENTS + segments.FRAMES
 _LEAST_MEMORY = 1 << 20
 _STUB_VA = 0x1000
 _PROBE_VA = 0x2000
@@ -86,16 +89,22 @@ class _Msr(ctypes.Structure):
     _fields_ = (("rid", ctypes.c_uint32), ("value", ctypes.c_uint64))
 
 
+class _TableRegister(ctypes.Structure):
+    """``uc_x86_mmr``."""
+
+    _fields_ = (("selector", ctypes.c_uint16), ("base", ctypes.c_uint64), ("limit", ctypes.c_uint32), ("flags", ctypes.c_uint32))
+
+
 class Engine:
     """A running-capable processor with its RAM.
 
     ``frames``: the physical memory; ``rows``: operations on page-table rows; ``core``: the run loop;
     ``blank``: a saved context at CPL 3 as a new program starts; ``accelerated``: whether the C extension is used;
-    ``cr3``: what this object loaded into CR3 last.
+    ``cr3``: what this object loaded into CR3 last; ``segments_at``: byte offset of the segment registers in a context.
     """
 
     __slots__ = ("_callbacks", "_library", "_uc", "_window", "accelerated", "blank", "context_size", "core", "cr3",
-                 "frames", "register", "rows")
+                 "frames", "register", "rows", "segments_at")
 
     def __init__(self, memory: int = 2 << 30, accelerate: bool | None = None, beside: Engine | None = None) -> None:
         """Make a machine with ``memory`` bytes of RAM (rounded down to pages), or one with the RAM of ``beside``.
@@ -117,6 +126,9 @@ class Engine:
         # The window is needed when frames run short: its tables cannot be allocated then.
         self.frames: FrameAllocator = (beside.frames if beside is not None
                        else FrameAllocator(memory & ~0xFFF, _RESERVED_FRAMES + 1 + _gigabytes(memory)))
+        if beside is None:
+            self.frames.segments = _SEGMENTS
+            segments.build(self.frames)
         handle = ctypes.c_void_p()
         self._check(self._library.uc_open(abi.UC_ARCH_X86, abi.UC_MODE_64, ctypes.byref(handle)), "uc_open")
         self._uc = handle.value or 0
@@ -215,19 +227,24 @@ class Engine:
 
     def _enter_long_mode(self) -> None:
         entries = self.frames.entries
-        for table, index, entry in (
+        for row, index, entry in (
             (1, 0, 2 << PAGE_SHIFT | PTE_P | PTE_W | PTE_U),
             (2, 0, 3 << PAGE_SHIFT | PTE_P | PTE_W | PTE_U),
             (3, 0, 4 << PAGE_SHIFT | PTE_P | PTE_W | PTE_U),
             (4, _STUB_VA >> PAGE_SHIFT, 5 << PAGE_SHIFT | PTE_P),
             (4, _PROBE_VA >> PAGE_SHIFT, 6 << PAGE_SHIFT | PTE_P | PTE_U),
         ):
-            entries[(table << 9) + index] = entry
+            entries[(row << 9) + index] = entry
         memory = self.frames.memory
         memory[5 << PAGE_SHIFT:(5 << PAGE_SHIFT) + len(_SYSRETQ)] = _SYSRETQ
         memory[6 << PAGE_SHIFT:(6 << PAGE_SHIFT) + len(_PROBE)] = _PROBE
         for rid, value in ((_MSR_EFER, _EFER), (_MSR_STAR, _STAR)):
             self._check(self._library.uc_reg_write(self._uc, abi.REG_MSR, ctypes.byref(_Msr(rid, value))), "wrmsr")
+        for reg, table in (
+            (abi.REG_GDTR, _TableRegister(0, segments.GDT_BASE, segments.GDT_LIMIT, 0)),
+            (abi.REG_LDTR, _TableRegister(0, segments.LDT_BASE, segments.LDT_LIMIT, segments.LDT_FLAGS)),
+        ):
+            self._check(self._library.uc_reg_write(self._uc, reg, ctypes.byref(table)), "lgdt, lldt")
         self._write(abi.REG_CR4, _CR4)
         self._write(abi.REG_CR3, 1 << PAGE_SHIFT)
         self._write(abi.REG_CR0, _CR0)
@@ -245,6 +262,11 @@ class Engine:
         if self._read(abi.REG_CS) & 0xFFFF != USER_CS or self._read(abi.REG_SS) & 0xFFFF != USER_SS:
             raise abi.MachineError("self-check: sysretq did not arrive at CPL 3")
         blank = self._save()
+        at = segments.find(bytes(blank), USER_CS, USER_SS)
+        if at is None:
+            raise abi.MachineError("self-check: the engine keeps its segment registers elsewhere; this version of Unicorn is "
+                                   "not supported")
+        self.segments_at = at
         before = _words(blank)
         self._start(_PROBE_VA + 16, _PROBE_VA + 16)
         after_load = self._save()

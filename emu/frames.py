@@ -44,7 +44,7 @@ class FrameAllocator:
     """The frames of guest RAM (see ``kernel.hardware.Frames``)."""
 
     __slots__ = ("_code", "_counts_map", "_free", "_fresh", "_map", "_quarantine", "address", "code", "code_address",
-                 "counts", "counts_address", "entries", "free", "memory", "remove_translations", "shared_stores",
+                 "counts", "counts_address", "entries", "free", "memory", "remove_translations", "segments", "shared_stores",
                  "stores_into_code", "total")
 
     def __init__(self, size: int, reserved: int = 1) -> None:
@@ -69,6 +69,8 @@ class FrameAllocator:
         self.free = self.total
         self.remove_translations: Callable[[Sequence[int]], None] = _no_engine
         self.stores_into_code: Callable[[], None] = _nobody
+        self.segments = 0
+        """First of the frames of the descriptor tables (emu.segments); 0 where there are none."""
         self.shared_stores: set[int] = set()
         """Frames with several references that some address space may write: shared memory."""
 

@@ -23,6 +23,7 @@ from array import array
 
 from kernel.hardware import PTE_A, PTE_FRAME, PTE_NX, PTE_P, PTE_U, PTE_W, OutOfFrames
 
+from . import segments
 from .frames import FrameAllocator
 from .rows import Rows
 
@@ -53,8 +54,11 @@ class Tables:
 
     __slots__ = ("_base", "_entries", "_frames", "_key", "_resident", "_rows", "cr3", "loads", "stale", "tlb")
 
-    def __init__(self, frames: FrameAllocator, rows: Rows) -> None:
-        """Make an empty address space.  Raises OutOfFrames."""
+    def __init__(self, frames: FrameAllocator, rows: Rows, window: int | None = None) -> None:
+        """Make an empty address space.  Raises OutOfFrames.
+
+        ``window``: the entry of the root for the descriptor tables; the one they have in common if it is left out.
+        """
         self._frames = frames
         self._rows = rows
         self.tlb: Tlb | None = None
@@ -70,6 +74,8 @@ class Tables:
         self._base = 0
         """Index of that leaf table's first entry."""
         self.cr3 = frames.allocate() << 12
+        index = (self.cr3 >> 3) + segments.ROOT_INDEX
+        self._entries[index] = segments.shared_entry(frames) if window is None else window
 
     def map(self, va: int, frame: int, flags: int) -> None:
         frames = self._frames
@@ -188,12 +194,22 @@ class Tables:
         return self._resident
 
     def fork(self) -> Tables:
-        twin = Tables(self._frames, self._rows)
+        twin = Tables(self._frames, self._rows, 0)
         self._rows.share(self.cr3 >> 12, twin.cr3 >> 12)
         twin._resident = self._resident
         self._key = -1
         self.stale = True
         return twin
+
+    def set_ldt(self, ldt: bytes) -> None:
+        entry = segments.private_entry(self._frames, ldt)
+        index = (self.cr3 >> 3) + segments.ROOT_INDEX
+        old = (self._entries[index] & PTE_FRAME) >> 12
+        self._entries[index] = entry
+        self.stale = True
+        if self._frames.counts[old] == 1:
+            self._drop(old, 1)
+        self._frames.put(old)
 
     def destroy(self) -> None:
         if self.tlb is not None:

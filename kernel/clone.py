@@ -15,6 +15,7 @@ from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE, Cred
 from kernel.errno import Errno
 from kernel.fs.pidfd import open_pidfd
 from kernel.hardware import OutOfFrames
+from kernel.ia32 import in_ia32_syscall
 from kernel.itimer import ItimerSet
 from kernel.jobctl import join_group_stop
 from kernel.namespaces import user_ns_cred
@@ -24,8 +25,10 @@ from kernel.pid import Pid, alloc_pid, ns_of
 from kernel.posix_timers import PosixTimers
 from kernel.ptrace_stop import ptrace_event
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_NPROC, Rlimits
+from kernel.segments import USER_DESC_SIZE, UserDesc
 from kernel.signal import SIGCHLD, SigAltStack, SigPending
 from kernel.task import EXIT_NONE, RUNNING, WORK_TRACE, Process, Thread
+from kernel.tls import set_thread_area
 from kernel.user_ns import INVALID_ID
 from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
 
@@ -259,7 +262,12 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
     if args.stack:
         child.cpu.rsp = args.stack
     if flags & CLONE_SETTLS:
-        child.cpu.fs_base = args.tls
+        if in_ia32_syscall(t):
+            desc = UserDesc.unpack(mm.read(args.tls, USER_DESC_SIZE))
+            set_thread_area(child, desc.entry, desc)
+        else:
+            child.cpu.set_selector("fs", 0)
+            child.cpu.fs_base = args.tls
     child.altstack = SigAltStack() if flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM else t.altstack
     child.rseq = (0, 0, 0) if flags & CLONE_VM else t.rseq
     child.clear_child_tid = args.child_tid if flags & CLONE_CHILD_CLEARTID else 0

@@ -76,6 +76,15 @@ class Watch(NamedTuple):
     branches: bool
 
 
+GDT = {
+    4: 0x00CF_FB00_0000_FFFF,  # 0x23: 32-bit code
+    5: 0x00CF_F300_0000_FFFF,  # 0x2b: data and stack
+    6: 0x00AF_FB00_0000_FFFF,  # 0x33: 64-bit code
+    15: 0x0040_F500_0000_0000,  # 0x7b: its limit is the number of the processor
+}
+"""Segment descriptors that programs can use, by their place in the GDT (arch/x86/include/asm/segment.h)."""
+
+
 class Regs(NamedTuple):
     """``struct user_regs_struct`` (sys/user.h), in its order; 27 unsigned 64-bit values."""
 
@@ -107,6 +116,10 @@ class Regs(NamedTuple):
     fs: int
     gs: int
 
+    def selectors(self) -> tuple[int, int, int, int, int, int]:
+        """Return what CS, SS, DS, ES, FS and GS hold."""
+        return self.cs, self.ss, self.ds, self.es, self.fs, self.gs
+
 
 class OutOfFrames(Exception):
     """Physical memory is used up; the memory code answers with ENOMEM or the OOM killer."""
@@ -115,8 +128,8 @@ class OutOfFrames(Exception):
 class CpuState(Protocol):
     """The register file of one thread; may be read and written whether or not it is loaded in the processor.
 
-    All values are unsigned 64-bit.  ``fs_base``/``gs_base`` are the segment bases (arch_prctl).  ``tsc``: RDTSC may be executed
-    (PR_SET_TSC); otherwise it raises #GP.
+    All values are unsigned 64-bit.  ``fs_base``/``gs_base`` are the segment bases (arch_prctl), ``cs`` is a selector.
+    ``tsc``: RDTSC may be executed (PR_SET_TSC); otherwise it raises #GP.
     """
 
     rax: int
@@ -127,11 +140,24 @@ class CpuState(Protocol):
     eflags: int
     tsc: bool
 
+    @property
+    def cs(self) -> int:
+        """Selector of the code segment."""
+
     def regs(self) -> Regs:
         """Return all general registers; ``orig_rax`` is 2**64-1 (the kernel fills in what it knows)."""
 
     def set_regs(self, regs: Regs) -> None:
         """Load all general registers (orig_rax is ignored; selectors are kept; eflags: user-changeable bits only)."""
+
+    def set_selector(self, name: str, selector: int) -> None:
+        """Change what segment register ``name`` ("cs", "ds", "es", "fs", "gs", "ss") shows, not the segment it stands for."""
+
+    def load_segment(self, name: str, selector: int, descriptor: int) -> None:
+        """Load a segment register with a descriptor of 8 bytes, as a number; 0 is the null segment.  Nothing is checked."""
+
+    def set_tls(self, descriptors: bytes) -> None:
+        """Set the entries 12 to 14 of the GDT for this thread: 3 descriptors of 8 bytes."""
 
     def fpregs(self) -> bytes:
         """Return the x87 and SSE state as the 512-byte FXSAVE image (``struct user_fpregs_struct``)."""
@@ -212,6 +238,12 @@ class PageTables(Protocol):
 
     def fork(self) -> PageTables:
         """Return a copy: both sides' pages become read-only until written (copy-on-write), tables shared."""
+
+    def set_ldt(self, ldt: bytes) -> None:
+        """Let the local descriptor table consist of these descriptors, 8 bytes each and 8192 at most; a fork inherits it.
+
+        Raises OutOfFrames.  Segment registers keep what they were loaded with.
+        """
 
     def clear_accessed(self, start: int, end: int) -> None:
         """Clear A bits (for later use by /proc/PID/clear_refs)."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kernel.hw_breakpoint import set_block_step
+from kernel.segments import linear_ip
 from kernel.signal import SIGSTOP
 from kernel.signal_pending import (
     JOBCTL_STOP_PENDING,
@@ -158,7 +159,7 @@ def _is_setting_trap_flag(t: Thread) -> bool:
     mm = t.mm
     if mm is None:
         return False
-    rip = t.cpu.rip
+    rip = linear_ip(t)
     code = mm.read_code(rip)
     if code in _PREFIXES:
         return mm.copy_in_partial(rip, MAX_INSN_SIZE, True).lstrip(_PREFIXES)[:1] in (b"\x9d", b"\xcf")

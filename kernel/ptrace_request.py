@@ -176,8 +176,10 @@ def arch_prctl(target: Thread, option: int, value: int) -> int | None:
     if value >= USER_TOP:
         raise Errno.EPERM
     if option == ARCH_SET_FS:
+        target.cpu.set_selector("fs", 0)
         target.cpu.fs_base = value
     else:
+        target.cpu.set_selector("gs", 0)
         target.cpu.gs_base = value
     return None
 

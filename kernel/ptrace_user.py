@@ -14,6 +14,7 @@ from kernel.hardware import USER_TOP, Regs
 from kernel.hw_breakpoint import get_debug_register, set_debug_register
 from kernel.ia32 import IA32, ia32_arguments, in_ia32_syscall
 from kernel.ptrace import EFLAGS_TF, TRACE_CHANGED, TRACE_FORCED_TF, set_trace_flags
+from kernel.segment_load import reload_segments_later
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -50,8 +51,8 @@ def get_regs(t: Thread) -> Regs:
 def set_regs(t: Thread, regs: Regs) -> None:
     """Load the registers of ``t`` (PTRACE_SETREGS).
 
-    EIO for a segment selector no program may have and for a segment base outside user space; selectors that may be set
-    are kept, because there are only the flat ones.
+    EIO for a segment selector no program may have and for a segment base outside user space.  What other selectors name is
+    loaded, and found wrong, when ``t`` goes on.
     """
     for name in _SELECTORS:
         selector = getattr(regs, name) & 0xFFFF
@@ -66,6 +67,12 @@ def set_regs(t: Thread, regs: Regs) -> None:
     elif t.trace_flags & TRACE_FORCED_TF:
         eflags |= EFLAGS_TF
     t.cpu.set_regs(regs._replace(eflags=eflags))
+    now = t.cpu.regs()
+    for name in _SELECTORS:
+        selector = getattr(regs, name) & 0xFFFF
+        if selector != getattr(now, name):
+            t.cpu.set_selector(name, selector)
+            reload_segments_later(t)
     t.trace_flags |= TRACE_CHANGED
     number = regs.orig_rax
     signed = number - (1 << 64) if number >> 63 else number

@@ -40,6 +40,7 @@ from kernel.task import (
 )
 from kernel.traps import exception, force_fault
 from kernel.user_dispatch import syscall_user_dispatch
+from kernel.vsyscall import emulate_vsyscall, is_vsyscall
 from kernel.waitqueue import INTERRUPTIBLE, KILLABLE, UNINTERRUPTIBLE, Block, Blocking, Wakeup
 
 if TYPE_CHECKING:
@@ -286,6 +287,9 @@ class Scheduler:
                     continue
                 if failure is None:
                     times.minflt += 1
+                elif is_vsyscall(cpu.fault_address, cpu.error_code):
+                    t.kstack = emulate_vsyscall(t)
+                    continue
                 else:
                     force_fault(t, failure, cpu.error_code)
             elif trap == _EXCEPTION:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.errno import Errno
 from kernel.hardware import USER_TOP, Regs
+from kernel.segment_load import load_code_and_stack, reload_segments_later
+from kernel.segments import USER_CS, USER_DS, is_valid_ss
 from kernel.signal import (
     KERNEL_ONLY_MASK,
     MINSIGSTKSZ,
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
 UC_SIGCONTEXT_SS: Final = 2
 UC_STRICT_RESTORE_SS: Final = 4
 
-USER_CS: Final = 0x33
-USER_DS: Final = 0x2B
 RED_ZONE: Final = 128
 FXSAVE_SIZE: Final = 512
 _FX_ALIGN: Final = 64
@@ -143,11 +143,11 @@ def setup_frame(t: Thread, signal: KSignal, mask: int) -> None:
     mm.write(fpstate, cpu.fpregs())
     image = _FRAME.pack(
         action.restorer,
-        UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS, 0,
+        UC_SIGCONTEXT_SS | (UC_STRICT_RESTORE_SS if regs.cs == USER_CS else 0), 0,
         stack.sp, _signed(stack.flags), stack.size,
         regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15, regs.rdi, regs.rsi, regs.rbp,
         regs.rbx, regs.rdx, regs.rax, regs.rcx, regs.rsp, regs.rip, regs.eflags,
-        USER_CS, 0, 0, USER_DS,
+        regs.cs, 0, 0, regs.ss,
         error_code, trapno, mask, cr2,
         fpstate,
         mask,
@@ -168,6 +168,9 @@ def setup_frame(t: Thread, signal: KSignal, mask: int) -> None:
         )
     )
     cpu.set_fpregs(INITIAL_FPREGS)
+    if regs.cs != USER_CS or regs.ss != USER_DS:
+        # A handler is 64-bit code.  SS may have any value that is valid, and DOSEMU wants to see the one there was.
+        load_code_and_stack(t, USER_CS, regs.ss if is_valid_ss(t, regs.ss) else USER_DS)
 
 
 def _signed(value: int) -> int:
@@ -196,6 +199,7 @@ def _restore(t: Thread) -> int:
         raise Errno.EFAULT
     image = mm.read(frame, UC_SIGMASK_OFFSET + 8)
     set_current_blocked(t, int.from_bytes(image[UC_SIGMASK_OFFSET:], "little") & ~KERNEL_ONLY_MASK)
+    uc_flags = int.from_bytes(image[UCONTEXT_OFFSET : UCONTEXT_OFFSET + 8], "little")
     sp, flags, size = STACK_T.unpack_from(image, UC_STACK_OFFSET)
     with contextlib.suppress(Errno):  # restore_altstack: "squash all but EFAULT for now"
         set_altstack(t, sp, flags & 0xFFFFFFFF, size, regs.rsp)
@@ -203,9 +207,6 @@ def _restore(t: Thread) -> int:
         r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags,
         cs, _, _, ss, _, _, _, _, fpstate,
     ) = _SIGCONTEXT.unpack_from(image, SIGCONTEXT_OFFSET)  # fmt: skip
-    # Selectors the processor would refuse at iret.  There are only the flat 64-bit ones here.
-    if cs | 3 != USER_CS or ss | 3 != USER_DS:
-        raise Errno.EFAULT
     t.restart = None
     t.syscall_nr = -1
     if fpstate:
@@ -224,6 +225,13 @@ def _restore(t: Thread) -> int:
             regs.ds, regs.es, regs.fs, regs.gs,
         )
     )  # fmt: skip
+    cs, ss = cs | 3, ss | 3
+    if not uc_flags & UC_STRICT_RESTORE_SS and cs == USER_CS and not is_valid_ss(t, ss):
+        ss = USER_DS
+    if (cs, ss) != (regs.cs, regs.ss):
+        cpu.set_selector("cs", cs)
+        cpu.set_selector("ss", ss)
+        reload_segments_later(t)
     result: int = rax
     return result
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from kernel.seccomp_filter import Seccomp
     from kernel.signal import SigAltStack, SigHand, SigInfo, SigPending
     from kernel.timers import Timer
-    from kernel.tls import Descriptor
     from kernel.tty import Tty
     from kernel.user_dispatch import UserDispatch
 
@@ -293,7 +292,7 @@ class Thread:
     """The priority-inheriting lock it waits for."""
     pi_owned: dict[PiState, None]
     """Such locks it holds and others wait for."""
-    tls: tuple[Descriptor, ...] | None
+    tls: tuple[int, ...] | None
     """The descriptors of PTRACE_SET_THREAD_AREA; None: all empty."""
     debug: DebugRegisters | None
     """Hardware breakpoints; None unless a debugger has set some."""

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 X86_TRAP_DE: Final = 0
 X86_TRAP_DB: Final = 1
+X86_TRAP_NP: Final = 11
+X86_TRAP_SS: Final = 12
+X86_TRAP_GP: Final = 13
 X86_TRAP_PF: Final = 14
 X86_TRAP_MF: Final = 16
 X86_TRAP_XF: Final = 19
@@ -51,9 +54,9 @@ _VECTORS: Final[dict[int, tuple[int, int, bool]]] = {
     5: (SIGSEGV, SI_KERNEL, False),  # bounds
     6: (SIGILL, ILL_ILLOPN, True),  # invalid opcode
     10: (SIGSEGV, SI_KERNEL, False),  # invalid TSS
-    11: (SIGBUS, SI_KERNEL, False),  # segment not present
-    12: (SIGBUS, SI_KERNEL, False),  # stack segment: a non-canonical stack pointer
-    13: (SIGSEGV, SI_KERNEL, False),  # general protection: privileged instruction, non-canonical address
+    X86_TRAP_NP: (SIGBUS, SI_KERNEL, False),  # segment not present
+    X86_TRAP_SS: (SIGBUS, SI_KERNEL, False),  # stack segment: a non-canonical stack pointer
+    X86_TRAP_GP: (SIGSEGV, SI_KERNEL, False),  # general protection: privileged instruction, non-canonical address
     17: (SIGBUS, BUS_ADRALN, False),  # alignment check
 }
 """vector -> (signal, si_code, si_addr is RIP)."""

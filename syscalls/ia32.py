@@ -13,7 +13,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final
 
 from kernel.clocks import NSEC_PER_SEC, read_clock, timens_offset
-from kernel.clone import CLONE_SETTLS
 from kernel.errno import Errno
 from kernel.exec import do_execve
 from kernel.fs.open import check_how
@@ -21,7 +20,9 @@ from kernel.fs.path import AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from kernel.mm.mmap import MAP_32BIT
 from kernel.nanosleep import sleep
 from kernel.sched_change import PRIO_PROCESS
+from kernel.segments import USER_DESC_SIZE, UserDesc
 from kernel.timeout import Timeout
+from kernel.tls import ALLOCATE, check_desc, free_entry, get_thread_area, set_thread_area
 from kernel.user_ns import gid_for, uid_for
 from syscalls import families, fs_data, fs_fcntl, fs_mount, fs_open, fs_rw, fs_stat, memory, process, schedule
 from syscalls.fs_data import Whence
@@ -90,13 +91,12 @@ _DIFFERENT = (
     "getresuid setresgid getresgid ioctl setrlimit getrlimit getrusage settimeofday select truncate statfs fstatfs "
     "setitimer getitimer stat lstat fstat wait4 sysinfo clone adjtimex getdents sched_rr_get_interval rt_sigreturn "
     "rt_sigaction rt_sigtimedwait rt_sigqueueinfo sigaltstack sendfile readahead futex sched_setaffinity sched_getaffinity "
-    "set_thread_area get_thread_area io_setup io_getevents io_submit fadvise64 lookup_dcookie timer_create timer_settime "
+    "io_setup io_getevents io_submit fadvise64 lookup_dcookie timer_create timer_settime "
     "timer_gettime clock_settime clock_getres clock_nanosleep utimes kexec_load waitid keyctl futimesat pselect6 ppoll "
     "set_robust_list get_robust_list sync_file_range utimensat signalfd fallocate timerfd_settime timerfd_gettime signalfd4 "
     "preadv pwritev rt_tgsigqueueinfo recvmmsg fanotify_mark open_by_handle_at clock_adjtime sendmmsg execveat sendmsg "
     "recvmsg recvfrom preadv2 pwritev2 arch_prctl io_pgetevents shmctl shmat msgsnd msgrcv msgctl epoll_pwait2 vmsplice "
-    "move_pages process_vm_readv process_vm_writev mbind get_mempolicy set_mempolicy migrate_pages seccomp modify_ldt "
-    "semctl"
+    "move_pages process_vm_readv process_vm_writev mbind get_mempolicy set_mempolicy migrate_pages seccomp semctl"
 )
 DIFFERENT: Final = frozenset(_DIFFERENT.split())
 """Calls of both tables that are not the same, or are told apart by who asks (in_compat_syscall)."""
@@ -269,9 +269,7 @@ def execve(t: Thread, pathname: Path, argv: Address, envp: Address) -> Blocking[
 def clone(
     t: Thread, clone_flags: Hex, newsp: Address, parent_tid: Address, tls: Address, child_tid: Address
 ) -> int | Blocking[int]:
-    """clone(2), in the order of i386.  EINVAL for CLONE_SETTLS, which takes a segment descriptor."""
-    if clone_flags & CLONE_SETTLS:
-        raise Errno.EINVAL
+    """clone(2), in the order of i386; ``tls`` is a segment descriptor (struct user_desc)."""
     return process.clone(t, clone_flags, newsp, parent_tid, child_tid, tls)
 
 
@@ -282,6 +280,28 @@ def nice(t: Thread, increment: Int) -> int:
         return schedule.setpriority(t, PRIO_PROCESS, 0, t.sched.nice + max(-40, min(40, increment)))
     except Errno.EACCES:
         raise Errno.EPERM from None
+
+
+@syscall(243, "set_thread_area")
+def set_area(t: Thread, u_info: Address) -> int:
+    """set_thread_area(2); an entry of -1 takes a free one, whose number is stored.  EFAULT, EINVAL, ESRCH."""
+    mm = _mm(t)
+    desc = UserDesc.unpack(mm.read(u_info, USER_DESC_SIZE))
+    check_desc(desc)
+    entry = desc.entry
+    if entry == ALLOCATE:
+        entry = free_entry(t)
+        mm.write_u32(u_info, entry)
+    set_thread_area(t, entry, desc, current=True)
+    return 0
+
+
+@syscall(244, "get_thread_area")
+def get_area(t: Thread, u_info: Address) -> int:
+    """get_thread_area(2).  EFAULT, EINVAL."""
+    mm = _mm(t)
+    mm.write(u_info, get_thread_area(t, mm.read_u32(u_info)))
+    return 0
 
 
 def _id16(number: int) -> int:

@@ -9,15 +9,17 @@ from kernel import cred_change, seccomp
 from kernel.cred import CAP_SYS_RESOURCE, SECBIT_KEEP_CAPS
 from kernel.errno import Errno
 from kernel.hardware import PAGE_MASK, USER_TOP
+from kernel.ldt import read_ldt, write_ldt
 from kernel.mm.address_space import AddressSpace
 from kernel.mm.vma import VM_MAYSHARE
+from kernel.segments import USER_DESC_SIZE, UserDesc
 from kernel.signal import SIGRTMAX
 from kernel.task import Process, Thread
 from kernel.user_dispatch import set_user_dispatch
 from kernel.yama import set_ptracer
 from syscalls.seccomp import SET_MODE_FILTER, SET_MODE_STRICT, do_seccomp
 from syscalls.table import syscall
-from syscalls.types import ULong, custom, enum
+from syscalls.types import Address, Int, ULong, custom, enum
 
 PR_SET_VMA = 0x53564D41
 PR_GET_AUXV = 0x41555856
@@ -363,6 +365,33 @@ ARCH_SET_CPUID = 0x1012
 ARCH_GET_XCOMP_SUPP = 0x1021
 ARCH_GET_XCOMP_PERM = 0x1022
 _X87_AND_SSE = 3
+_DEFAULT_LDT_SIZE = 128
+
+
+@syscall(154)
+def modify_ldt(t: Thread, func: Int, ptr: Address, bytecount: ULong) -> int:
+    """modify_ldt(2): read the table (0), set an entry (1, 0x11), or read one that is always empty (2).  EINVAL, EFAULT, ENOSYS.
+
+    The result has 32 bits, an error as well: so it was when the call had none but 32-bit callers.
+    """
+    try:
+        return _modify_ldt(t, func, ptr, bytecount)
+    except Errno as error:
+        return -error.number & 0xFFFF_FFFF
+
+
+def _modify_ldt(t: Thread, func: int, ptr: int, size: int) -> int:
+    mm = _memory(t)
+    if func in (0, 2):
+        content = read_ldt(t, size) if func == 0 else bytes(min(size, _DEFAULT_LDT_SIZE))
+        mm.write(ptr, content)
+        return len(content)
+    if func not in (1, 0x11):
+        raise Errno.ENOSYS
+    if size != USER_DESC_SIZE:
+        raise Errno.EINVAL
+    write_ldt(t, UserDesc.unpack(mm.read(ptr, USER_DESC_SIZE)), func == 1)
+    return 0
 
 
 @syscall(158)
@@ -372,8 +401,10 @@ def arch_prctl(t: Thread, code: Annotated[int, enum("arch_prctl")], addr: ULong)
         if addr >= USER_TOP:
             raise Errno.EPERM
         if code == ARCH_SET_FS:
+            t.cpu.set_selector("fs", 0)
             t.cpu.fs_base = addr
         else:
+            t.cpu.set_selector("gs", 0)
             t.cpu.gs_base = addr
         return 0
     if code == ARCH_GET_FS:

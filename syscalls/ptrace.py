@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
+from types import ModuleType
 from typing import Annotated, Final
 
-from kernel import bpf, seccomp
+from kernel import bpf, ptrace_user, ptrace_user32, seccomp
 from kernel import ptrace_request as request
 from kernel.errno import Errno
 from kernel.hardware import Regs
@@ -18,17 +19,15 @@ from kernel.ptrace_user import (
     FPREGS_SIZE,
     REGS,
     get_regs,
-    get_regset,
     peek_user,
     poke_user,
-    regset_size,
     set_fpregs,
     set_regs,
-    set_regset,
 )
+from kernel.segments import USER_DESC_SIZE, UserDesc, user_64bit_mode
 from kernel.signal import SIGINFO_SIZE, SigInfo
 from kernel.task import Thread
-from kernel.tls import USER_DESC_SIZE, get_thread_area, set_thread_area
+from kernel.tls import get_thread_area, set_thread_area
 from kernel.user_dispatch import get_config, set_user_dispatch
 from kernel.waitqueue import Blocking
 from syscalls.table import syscall
@@ -174,11 +173,16 @@ def _set_fpregs(t: Thread, target: Thread, addr: int, data: int) -> None:
     set_fpregs(target, t.mm.read(data, FPREGS_SIZE))
 
 
-def _regset(t: Thread, addr: int, data: int) -> tuple[int, int]:
+def _regset_view(target: Thread) -> ModuleType:
+    """Return what has the register sets of the kind of code the tracee runs (task_user_regset_view)."""
+    return ptrace_user if user_64bit_mode(target) else ptrace_user32
+
+
+def _regset(t: Thread, view: ModuleType, addr: int, data: int) -> tuple[int, int]:
     """Return (buffer, usable length) of the iovec at ``data`` for register set ``addr``."""
     assert t.mm is not None
     base, length = _IOVEC.unpack(t.mm.read(data, _IOVEC.size))
-    unit, size = regset_size(addr)
+    unit, size = view.regset_size(addr)
     if length % unit:
         raise Errno.EINVAL
     return base, min(length, size)
@@ -187,16 +191,18 @@ def _regset(t: Thread, addr: int, data: int) -> tuple[int, int]:
 def _get_regset(t: Thread, target: Thread, addr: int, data: int) -> None:
     """Read a register set: NT_PRSTATUS, NT_PRFPREG (no NT_X86_XSTATE: the processor has no XSAVE)."""
     assert t.mm is not None
-    base, length = _regset(t, addr, data)
-    t.mm.write(base, get_regset(target, addr)[:length])
+    view = _regset_view(target)
+    base, length = _regset(t, view, addr, data)
+    t.mm.write(base, view.get_regset(target, addr)[:length])
     t.mm.write_u64(data + 8, length)
 
 
 def _set_regset(t: Thread, target: Thread, addr: int, data: int) -> None:
     """Write a register set."""
     assert t.mm is not None
-    base, length = _regset(t, addr, data)
-    set_regset(target, addr, t.mm.read(base, length))
+    view = _regset_view(target)
+    base, length = _regset(t, view, addr, data)
+    view.set_regset(target, addr, t.mm.read(base, length))
     t.mm.write_u64(data + 8, length)
 
 
@@ -350,15 +356,17 @@ def _set_user_dispatch(t: Thread, target: Thread, addr: int, data: int) -> None:
 def _get_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
     """Read a 32-bit TLS descriptor."""
     assert t.mm is not None
-    t.mm.write(data, get_thread_area(target, addr))
+    if addr >> 31 & 1:
+        raise Errno.EIO
+    t.mm.write(data, get_thread_area(target, addr & 0xFFFF_FFFF))
 
 
 def _set_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
-    """Write a 32-bit TLS descriptor (kept; no selector names it)."""
+    """Write a 32-bit TLS descriptor."""
     assert t.mm is not None
     if addr >> 31 & 1:
         raise Errno.EIO
-    set_thread_area(target, addr, t.mm.read(data, USER_DESC_SIZE))
+    set_thread_area(target, addr & 0xFFFF_FFFF, UserDesc.unpack(t.mm.read(data, USER_DESC_SIZE)))
 
 
 _REQUESTS: Final[dict[int, Callable[[Thread, Thread, int, int], int | None]]] = {

@@ -322,6 +322,7 @@ def test_maps_look_as_on_linux(memory: Memory, mm: AddressSpace, t: Thread) -> N
         "563ab3460000-563ab3461000 rw-p 00000000 00:00 0                          [heap]",
         "7ffff7ffe000-7ffff7fff000 r-xp 00000000 00:00 0                          [vdso]",
         "7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]",
+        "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]",
     ]
     mm.read(0x563AB3450000, 1)
     mm.write(USER_TOP - 8, b"x")

@@ -56,6 +56,7 @@ class AddressSpace(UserAccess):
     ``users``: threads that run in it.  ``rlimits``: those of the process it was made for.  ``total_vm``, ``data_vm``,
     ``exec_vm``, ``stack_vm``, ``locked_vm``, ``hiwater_vm``, ``hiwater_rss`` are pages; ``start_code`` ... ``env_end`` and
     ``mmap_base`` addresses.  ``exe_file``: /proc/PID/exe, with a reference.  ``auxv``: as in /proc/PID/auxv.
+    ``ldt``: the descriptors of modify_ldt(2).
     ``binfmt``: name of the loader that made it.  ``def_flags``: VM_* flags new areas get (mlockall).  ``owner_ns``: the user
     namespace of the exec.  ``oom_reaped``: the OOM killer has taken its memory.  ``dump_filter``: /proc/PID/coredump_filter.
     """
@@ -66,7 +67,7 @@ class AddressSpace(UserAccess):
         "start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack",
         "arg_start", "arg_end", "env_start", "env_end", "vdso",
         "exe_file", "dumpable", "auxv", "binfmt", "def_flags", "owner_ns", "oom_reaped", "dead",
-        "membarrier", "thp_disabled", "dump_filter", "__weakref__",
+        "ldt", "membarrier", "thp_disabled", "dump_filter", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, kernel: Kernel, rlimits: Rlimits | None = None) -> None:
@@ -97,6 +98,7 @@ class AddressSpace(UserAccess):
         self.owner_ns: object = None
         self.oom_reaped = False
         self.dead = False
+        self.ldt = b""
         self.membarrier = 0
         self.thp_disabled = False
         self.dump_filter = DUMP_FILTER_DEFAULT
@@ -169,6 +171,7 @@ class AddressSpace(UserAccess):
         if self.exe_file is not None:
             child.exe_file = self.exe_file.hold()
         child.dumpable, child.auxv, child.binfmt, child.owner_ns = self.dumpable, self.auxv, self.binfmt, self.owner_ns
+        child.ldt = self.ldt
         child.membarrier, child.thp_disabled, child.dump_filter = self.membarrier, self.thp_disabled, self.dump_filter
         return child
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kernel.fs.pagecache import PageCache
-from kernel.hardware import PAGE_SHIFT, PTE_A, PTE_D, PTE_FRAME
+from kernel.hardware import PAGE_SHIFT, PAGE_SIZE, PTE_A, PTE_D, PTE_FRAME
 from kernel.mm.shmem import ShmemPages
 from kernel.mm.usage import Mappers, is_shmem, present_pages, resident, table_pages
 from kernel.mm.vma import (
@@ -38,6 +38,7 @@ from kernel.mm.vma import (
     VM_WRITE,
     Vma,
 )
+from kernel.vsyscall import VSYSCALL_ADDR
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 _NAME_COLUMN = 73
 """Where the name begins in a line of maps (``show_map_vma`` pads to 25 + 6 * sizeof(void *), less one)."""
+
+_GATE = Vma(VSYSCALL_ADDR, VSYSCALL_ADDR + PAGE_SIZE, VM_EXEC, name=b"[vsyscall]")
+"""What every program has behind its areas (gate_vma)."""
 
 _MNEMONICS = (
     (VM_READ, "rd"), (VM_WRITE, "wr"), (VM_EXEC, "ex"), (VM_SHARED, "sh"), (VM_MAYREAD, "mr"), (VM_MAYWRITE, "mw"),
@@ -112,7 +116,7 @@ def maps_line(mm: AddressSpace, vma: Vma, t: Thread) -> bytes:
 
 def maps(t: Thread, mm: AddressSpace) -> bytes:
     """Return /proc/PID/maps as ``t`` sees it."""
-    return b"".join([maps_line(mm, vma, t) for vma in mm.areas.areas])
+    return b"".join([maps_line(mm, vma, t) for vma in (*mm.areas.areas, _GATE)])
 
 
 class MemSize:
@@ -196,7 +200,7 @@ def smaps_area(mm: AddressSpace, vma: Vma, t: Thread, mappers: Mappers) -> bytes
 def smaps(t: Thread, mm: AddressSpace) -> bytes:
     """/proc/PID/smaps."""
     mappers = Mappers(t.kernel)
-    return b"".join([smaps_area(mm, vma, t, mappers) for vma in mm.areas.areas])
+    return b"".join([smaps_area(mm, vma, t, mappers) for vma in (*mm.areas.areas, _GATE)])
 
 
 def smaps_rollup(t: Thread, mm: AddressSpace) -> bytes:

@@ -1,0 +1,62 @@
+"""The vsyscall page: three calls at fixed addresses, from before there was a vDSO (arch/x86/entry/vsyscall/vsyscall_64.c).
+
+Nothing is mapped there.  A program that jumps to one of the addresses faults, and the call is made for it as if the function
+had been there and had returned (``vsyscall=xonly``); its filters are asked as about a system call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel.errno import Errno
+from kernel.hardware import PF_INSTR
+from kernel.seccomp import secure_computing
+from kernel.signal import SIGSEGV, SIGSYS
+from kernel.signal_send import force_exit_sig, force_signal, kernel_info
+
+if TYPE_CHECKING:
+    from kernel.task import Thread
+    from kernel.waitqueue import Blocking
+
+VSYSCALL_ADDR: Final = 0xFFFF_FFFF_FF60_0000
+_FUNCTIONS: Final = 0xC00
+"""Bits of an address that say which function it is."""
+_CALLS: Final = (96, 201, 309)
+"""gettimeofday, time, getcpu."""
+_ENOSYS: Final = (1 << 64) - Errno.ENOSYS.number
+
+
+def is_vsyscall(address: int, error_code: int) -> bool:
+    """Tell whether a page fault is the call of a function there (addr_to_vsyscall_nr)."""
+    if address & ~_FUNCTIONS != VSYSCALL_ADDR or not error_code & PF_INSTR:
+        return False
+    return (address & _FUNCTIONS) >> 10 < len(_CALLS)
+
+
+def emulate_vsyscall(t: Thread) -> Blocking[None]:
+    """Make the call ``t`` jumped to and return from it; SIGSEGV for a bad pointer or stack."""
+    cpu, mm = t.cpu, t.mm
+    assert mm is not None
+    regs = cpu.regs()
+    number = _CALLS[(regs.rip & _FUNCTIONS) >> 10]
+    try:
+        caller = mm.read_u64(regs.rsp)
+        args = (number, regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9)
+        if t.seccomp is not None:
+            t.syscall_nr, t.syscall_args = number, args
+            cpu.rax = _ENOSYS
+            execute = yield from secure_computing(t)
+            changed = execute and t.syscall_args[0] & 0xFFFF_FFFF != number
+            t.syscall_nr = -1
+            if changed or cpu.rip != regs.rip:  # here nobody may make another call of it
+                force_exit_sig(t, kernel_info(SIGSYS))
+                return
+            if execute:
+                cpu.rax = t.calls[number](t, args) or 0
+        else:
+            cpu.rax = t.calls[number](t, args) or 0
+    except Errno.EFAULT:
+        force_signal(t, kernel_info(SIGSEGV))
+        return
+    cpu.rip = caller
+    cpu.rsp = regs.rsp + 8
