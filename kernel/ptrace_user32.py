@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 NT_386_TLS: Final = 0x200
 NT_PRXFPREG: Final = 0x46E6_2B7F
 
-_FIELDS: Final = tuple("rbx rcx rdx rsi rdi rbp rax ds es fs gs orig_rax rip cs eflags rsp ss".split())
+_FIELDS: Final = (
+    "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rax", "ds", "es", "fs", "gs", "orig_rax", "rip", "cs", "eflags", "rsp", "ss",
+)  # fmt: skip
 _REGS: Final = struct.Struct("<17I")
 """struct user_regs_struct of i386."""
 _I387: Final = struct.Struct("<7I80s")

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
-from kernel.hardware import PF_INSTR
+from kernel.hardware import PAGE_MASK, PF_INSTR, PF_USER, PF_WRITE, USER_TOP
+from kernel.mm.fault import SEGV_MAPERR, FaultSignal
 from kernel.seccomp import secure_computing
 from kernel.signal import SIGSEGV, SIGSYS
 from kernel.signal_send import force_exit_sig, force_signal, kernel_info
+from kernel.traps import force_fault
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -21,27 +23,34 @@ if TYPE_CHECKING:
 VSYSCALL_ADDR: Final = 0xFFFF_FFFF_FF60_0000
 _FUNCTIONS: Final = 0xC00
 """Bits of an address that say which function it is."""
-_CALLS: Final = (96, 201, 309)
-"""gettimeofday, time, getcpu."""
+_CALLS: Final = ((96, 16, 8), (201, 8), (309, 4, 4))
+"""Number of the call, and bytes it writes through each of its pointers: gettimeofday, time, getcpu."""
 _ENOSYS: Final = (1 << 64) - Errno.ENOSYS.number
 
 
 def is_vsyscall(address: int, error_code: int) -> bool:
-    """Tell whether a page fault is the call of a function there (addr_to_vsyscall_nr)."""
-    if address & ~_FUNCTIONS != VSYSCALL_ADDR or not error_code & PF_INSTR:
-        return False
-    return (address & _FUNCTIONS) >> 10 < len(_CALLS)
+    """Tell whether a page fault is a jump into the page."""
+    return address & ~PAGE_MASK == VSYSCALL_ADDR and bool(error_code & PF_INSTR)
 
 
 def emulate_vsyscall(t: Thread) -> Blocking[None]:
-    """Make the call ``t`` jumped to and return from it; SIGSEGV for a bad pointer or stack."""
+    """Make the call ``t`` jumped to and return from it; SIGSEGV for a bad pointer or stack, and for the rest of the page."""
     cpu, mm = t.cpu, t.mm
     assert mm is not None
     regs = cpu.regs()
-    number = _CALLS[(regs.rip & _FUNCTIONS) >> 10]
+    function = (regs.rip & _FUNCTIONS) >> 10
+    if regs.rip & ~_FUNCTIONS != VSYSCALL_ADDR or function >= len(_CALLS):
+        force_signal(t, kernel_info(SIGSEGV))
+        return
+    number, *sizes = _CALLS[function]
+    for address, size in zip((regs.rdi, regs.rsi), sizes, strict=False):
+        if address > USER_TOP - size:
+            force_fault(t, FaultSignal(SIGSEGV, SEGV_MAPERR, address), PF_USER | PF_WRITE)
+            return
     try:
         caller = mm.read_u64(regs.rsp)
         args = (number, regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9)
+        execute = True
         if t.seccomp is not None:
             t.syscall_nr, t.syscall_args = number, args
             cpu.rax = _ENOSYS
@@ -51,10 +60,8 @@ def emulate_vsyscall(t: Thread) -> Blocking[None]:
             if changed or cpu.rip != regs.rip:  # here nobody may make another call of it
                 force_exit_sig(t, kernel_info(SIGSYS))
                 return
-            if execute:
-                cpu.rax = t.calls[number](t, args) or 0
-        else:
-            cpu.rax = t.calls[number](t, args) or 0
+        if execute:
+            cpu.rax = t.kernel.calls[number](t, args) or 0
     except Errno.EFAULT:
         force_signal(t, kernel_info(SIGSEGV))
         return
