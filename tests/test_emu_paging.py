@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from emu import segments
 from emu.engine import ACCELERATED
 from emu.frames import FrameAllocator
 from emu.paging import Tables
@@ -331,7 +332,9 @@ class PagingModel(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.frames = FrameAllocator(4096 * PAGE_SIZE)
+        self.frames = FrameAllocator(4096 * PAGE_SIZE, 1 + segments.FRAMES)
+        self.frames.segments = 1
+        segments.build(self.frames)
         self.rows: Rows = PythonRows(self.frames)
         if self.fast:
             from emu._engine import Rows as FastRows
@@ -339,6 +342,7 @@ class PagingModel(RuleBasedStateMachine):
             self.rows = FastRows(self.frames.address, self.frames.counts_address, self.frames.code_address)
         self.spaces = [Tables(self.frames, self.rows)]
         self.models: list[dict[int, list[int]]] = [{}]
+        self.ldts = [b""]
         self.serial = 0
 
     @rule(which=st.integers(0, SPACES - 1), va=st.sampled_from(PAGES), writable=st.booleans(), nx=st.booleans())
@@ -408,6 +412,7 @@ class PagingModel(RuleBasedStateMachine):
         if len(self.spaces) < SPACES:
             self.spaces.append(self.spaces[which].fork())
             self.models.append({va: list(page) for va, page in self.models[which].items()})
+            self.ldts.append(self.ldts[which])
 
     @rule(which=st.integers(0, SPACES - 1))
     def destroy(self, which: int) -> None:
@@ -415,6 +420,23 @@ class PagingModel(RuleBasedStateMachine):
             which %= len(self.spaces)
             self.spaces.pop(which).destroy()
             self.models.pop(which)
+            self.ldts.pop(which)
+
+    @rule(which=st.integers(0, SPACES - 1), size=st.sampled_from([1, 2, 512, 513, 8192]))
+    def set_ldt(self, which: int, size: int) -> None:
+        which %= len(self.spaces)
+        self.serial += 1
+        self.ldts[which] = self.serial.to_bytes(8, "little") * size
+        self.spaces[which].set_ldt(self.ldts[which])
+
+    @invariant()
+    def has_its_descriptors(self) -> None:
+        for space, ldt in zip(self.spaces, self.ldts, strict=True):
+            window = space.present(segments.GDT_BASE, segments.LDT_BASE + segments.LDT_PAGES * PAGE_SIZE)
+            gdt, *pages = [(entry & PTE_FRAME) >> 12 for _, entry in window]
+            assert gdt == 1
+            content = b"".join(bytes(self.frames.memory[frame << 12 : (frame + 1) << 12]) for frame in pages)
+            assert content == ldt.ljust(segments.LDT_PAGES * PAGE_SIZE, b"\0")
 
     @invariant()
     def agrees(self) -> None:
@@ -441,6 +463,7 @@ class PagingModel(RuleBasedStateMachine):
         for space in self.spaces:
             space.destroy()
         assert self.frames.free == self.frames.total
+        assert self.frames.counts[1:1 + segments.FRAMES].tolist() == [1] * segments.FRAMES
 
 
 class FastPagingModel(PagingModel):
