@@ -87,7 +87,7 @@ class Registers:
     """A register file."""
 
     def __init__(self) -> None:
-        self.values = Regs(*range(100, 127))._replace(rsp=STACK_TOP - 0x1000, eflags=0x202, cs=0x33, ss=0x2B)
+        self.values = Regs(*range(100, 127))._replace(rsp=STACK_TOP - 0x1000, eflags=0x202, cs=0x33, ss=0x2B, ds=0, es=0, fs=0, gs=0)
         self.fp = bytes(512)
 
     def __getattr__(self, name: str) -> int:
@@ -105,6 +105,12 @@ class Registers:
 
     def set_regs(self, regs: Regs) -> None:
         self.values = regs
+
+    def set_selector(self, name: str, selector: int) -> None:
+        self.values = self.values._replace(**{name: selector})
+
+    def load_segment(self, name: str, selector: int, descriptor: int) -> None:
+        self.set_selector(name, selector)
 
     def fpregs(self) -> bytes:
         return self.fp

@@ -332,7 +332,7 @@ def test_maps_look_as_on_linux(memory: Memory, mm: AddressSpace, t: Thread) -> N
     assert "VmRSS:\t      12 kB\n" in task_mmu.status_lines(mm)
     t.kernel = SimpleNamespace(all_threads=lambda: ())  # type: ignore[assignment]
     assert b"VmFlags: rd wr mr mw me gd ac \n" in task_mmu.smaps(t, mm)
-    assert task_mmu.smaps(t, mm).count(b"Rss:") == 5
+    assert task_mmu.smaps(t, mm).count(b"Rss:") == 6
     mm.unmap(0, USER_TOP)
     cache.destroy()
     vdso.destroy()

@@ -283,15 +283,35 @@ def framed(t: Thread, world: World) -> int:
     return t.cpu.rsp + 8
 
 
-def test_user_space_cannot_choose_system_flags_or_selectors(t: Thread, world: World) -> None:
+def test_user_space_cannot_choose_system_flags(t: Thread, world: World) -> None:
     uc = framed(t, world)
     t.mm.write_u64(uc + 176, 0x202 | 0x3000 | 0x20000 | 0x1)  # type: ignore[union-attr]
     sigreturn_to(t)
     assert t.cpu.eflags == 0x202 | 1
+
+
+def test_wrong_selectors_are_found_on_the_way_to_user_mode(t: Thread, world: World) -> None:
     uc = framed(t, world)
     t.mm.write_u64(uc + 184, 0x2B << 48 | 0x10)  # type: ignore[union-attr]
     sigreturn_to(t)
-    assert t.pending.mask == sigmask(SIGSEGV)
+    assert not t.pending.mask
+    assert (t.cpu.regs().cs, t.cpu.regs().ss) == (0x13, 0x2B)
+    world.run(t)
+    assert world.exited == [(t, SIGSEGV)]
+    assert t.trap_frame[:2] == (13, 0x10)
+
+
+def test_a_handler_comes_before_selectors_are_loaded(t: Thread, world: World) -> None:
+    uc = framed(t, world)
+    t.mm.write_u64(uc + 184, 0x2B << 48 | 0x10)  # type: ignore[union-attr]
+    sigreturn_to(t)
+    post(t, SIGUSR1)
+    world.run(t)
+    assert not world.exited
+    assert (t.cpu.rip, t.cpu.regs().cs, t.cpu.regs().ss) == (HANDLER, 0x33, 0x2B)
+    sigreturn_to(t)
+    world.run(t)
+    assert world.exited == [(t, SIGSEGV)]
 
 
 @pytest.mark.parametrize("what", ["frame", "fpstate", "mxcsr"])
