@@ -159,7 +159,7 @@ def _is_setting_trap_flag(t: Thread) -> bool:
     mm = t.mm
     if mm is None:
         return False
-    rip = linear_ip(t)
+    rip = linear_ip(t) if mm.ldt else t.cpu.rip
     code = mm.read_code(rip)
     if code in _PREFIXES:
         return mm.copy_in_partial(rip, MAX_INSN_SIZE, True).lstrip(_PREFIXES)[:1] in (b"\x9d", b"\xcf")
@@ -185,7 +185,8 @@ def single_step(t: Thread, on: bool, blocks: bool = False) -> None:
         if flags & TRACE_FORCED_TF:
             t.cpu.eflags &= ~EFLAGS_TF
         flags &= ~(TRACE_STEP | TRACE_FORCED_TF)
-    set_trace_flags(t, flags)
+    if flags != t.trace_flags:
+        set_trace_flags(t, flags)
 
 
 def inherit(child: Thread, t: Thread) -> None:

@@ -63,8 +63,9 @@ def resume(target: Thread, signo: int, flags: int) -> None:
     """
     if not 0 <= signo <= NSIG:
         raise Errno.EIO
-    kept = target.trace_flags & ~(ptrace.TRACE_SYSCALL | ptrace.TRACE_EMU)
-    target.trace_flags = kept | flags & (ptrace.TRACE_SYSCALL | ptrace.TRACE_EMU)
+    calls = ptrace.TRACE_SYSCALL | ptrace.TRACE_EMU
+    if (target.trace_flags ^ flags) & calls:
+        ptrace.set_trace_flags(target, target.trace_flags & ~calls | flags & calls)
     ptrace.single_step(target, flags & ptrace.TRACE_STEP != 0, flags & ptrace.TRACE_BLOCK != 0)
     target.stop_code = signo
     target.kernel.sched.wake(target)

@@ -137,9 +137,6 @@ def user_64bit_mode(t: Thread) -> bool:
 def linear_ip(t: Thread) -> int:
     """Return where the next instruction of ``t`` is (convert_ip_to_linear)."""
     rip = t.cpu.rip
-    mm = t.mm
-    if mm is None or not mm.ldt:
-        return rip
     selector = t.cpu.cs & 0xFFFF
     if not selector & SELECTOR_TI:
         return rip

@@ -84,8 +84,10 @@ def exit_to_user_mode(t: Thread, raised: SigInfo | None = None) -> Blocking[None
     if raised is not None or t.work & (WORK_SIGNAL | WORK_RESTORE_MASK):
         signal = (yield from get_signal(t, raised)) if raised is not None or t.work & WORK_SIGNAL else None
         if signal is None:
-            _restart_without_handler(t)
-            restore_user_sigmask(t)
+            if ia32.in_syscall(t):
+                _restart_without_handler(t)
+            if t.work & WORK_RESTORE_MASK:
+                restore_user_sigmask(t)
         else:
             stepping = t.trace_flags & TRACE_STEP
             if stepping:
@@ -167,8 +169,6 @@ def _repeat(t: Thread, number: int) -> None:
 
 def _restart_without_handler(t: Thread) -> None:
     """No handler runs: an interrupted call goes on as if nothing had happened."""
-    if not ia32.in_syscall(t):
-        return
     result = t.cpu.rax
     if result in (_ERESTARTSYS, _ERESTARTNOINTR, _ERESTARTNOHAND):
         _repeat(t, t.syscall_nr)

@@ -111,7 +111,7 @@ def _debug(t: Thread, status: int) -> SigInfo | None:
     """A step, a hardware breakpoint or INT1; ``status`` says which, in the bits of DR6 (exc_debug_user)."""
     hw_breakpoint.hit(t, status)
     code = TRAP_TRACE if status & DR_STEP else TRAP_HWBKPT if status else TRAP_BRKPT
-    return raise_signal(t, SigInfo(SIGTRAP, code=code, addr=t.cpu.rip))
+    return raise_signal(t, SigInfo(SIGTRAP, 0, code, 0, 0, 0, 0, t.cpu.rip))  # without names: this is what a step costs
 
 
 def force_fault(t: Thread, failure: FaultSignal, error_code: int) -> None:

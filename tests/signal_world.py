@@ -87,7 +87,8 @@ class Registers:
     """A register file."""
 
     def __init__(self) -> None:
-        self.values = Regs(*range(100, 127))._replace(rsp=STACK_TOP - 0x1000, eflags=0x202, cs=0x33, ss=0x2B, ds=0, es=0, fs=0, gs=0)
+        flat = {"cs": 0x33, "ss": 0x2B, "ds": 0, "es": 0, "fs": 0, "gs": 0}
+        self.values = Regs(*range(100, 127))._replace(rsp=STACK_TOP - 0x1000, eflags=0x202, **flat)
         self.fp = bytes(512)
 
     def __getattr__(self, name: str) -> int:
