@@ -101,7 +101,7 @@ class LineDiscipline(Output):
 
     # -- settings -------------------------------------------------------------------------------------------------
     def set_termios(self, new: Termios) -> None:
-        """Change the settings (n_tty_set_termios)."""
+        """Change the settings (n_tty_set_termios); who sleeps must look again."""
         old, self.termios = self.termios, new
         if (old.lflag ^ new.lflag) & (ICANON | EXTPROC):
             self.ends.clear()
@@ -119,8 +119,6 @@ class LineDiscipline(Output):
         if not new.iflag & IXON and old.iflag & IXON and not self.tco_stopped:
             self.start()
             self.process_echoes()
-        self.writable()
-        self.readable()
 
     def _compile(self) -> None:
         """Collect the bytes that need a closer look (char_map)."""

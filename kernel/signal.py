@@ -174,6 +174,10 @@ _LAYOUT_OF_SIGNAL = {
 """signal -> (union member, highest si_code that uses it): ``sig_sicodes`` of kernel/signal.c."""
 
 
+SPECIFIC_CODES: Final = frozenset(_LAYOUT_OF_SIGNAL)
+"""Signals whose si_code says something of its own (sig_specific_sicodes)."""
+
+
 def _layout(signo: int, code: int) -> int:
     """Return which member of the siginfo union is valid (siginfo_layout of kernel/signal.c)."""
     if SI_USER < code < SI_KERNEL:

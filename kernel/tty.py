@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.errno import Errno
+from kernel.fs.fasync import POLL_IN, POLL_OUT, Listeners, kill_fasync
 from kernel.fs.file import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from kernel.jobctl import is_orphaned_pgrp
 from kernel.ldisc import LineDiscipline
@@ -40,7 +41,8 @@ class Tty:
 
     __slots__ = (
         "name", "rdev", "ldisc", "driver", "session", "foreground", "winsize", "read_wait", "write_wait", "hung_up",
-        "exclusive", "opens", "on_last_close",
+        "exclusive", "opens", "on_last_close", "listeners",
+        "cut_short",
     )  # fmt: skip
 
     has_master: ClassVar[bool] = False
@@ -55,6 +57,9 @@ class Tty:
         self.winsize = (0, 0, 0, 0)
         self.read_wait = WaitQueue()
         self.write_wait = WaitQueue()
+        self.listeners: Listeners = {}
+        self.cut_short = False
+        """A write did not take all, and SIGIO tells when more can be written (TTY_DO_WRITE_WAKEUP)."""
         self.hung_up = False
         self.exclusive = False
         self.opens = 0
@@ -65,9 +70,13 @@ class Tty:
 
     def _readable(self) -> None:
         self.read_wait.wake_all(_READABLE)
+        kill_fasync(self.listeners, POLL_IN)
 
     def _writable(self) -> None:
         self.write_wait.wake_all(_WRITABLE)
+        if self.cut_short:
+            self.cut_short = False
+            kill_fasync(self.listeners, POLL_OUT)
 
     def opened(self) -> None:
         """It has one more open file."""

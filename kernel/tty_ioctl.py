@@ -66,6 +66,8 @@ def _set(t: Thread, file: TtyFile, command: int, address: int) -> None:
     if flush:
         tty.ldisc.flush_input()
     tty.ldisc.set_termios(new)
+    tty.write_wait.wake_all()
+    tty.read_wait.wake_all()
 
 
 def _get_winsize(t: Thread, file: TtyFile, command: int, address: int) -> None:

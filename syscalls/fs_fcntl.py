@@ -7,6 +7,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from kernel.errno import Errno
+from kernel.fs.fasync import (
+    F_OWNER_PGRP,
+    F_OWNER_PID,
+    F_OWNER_TID,
+    find_owner,
+    get_own,
+    owner_number,
+    set_async,
+    set_own,
+    set_owner,
+)
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import (
     O_APPEND,
@@ -42,6 +53,7 @@ from kernel.mm.vma import VM_MAYWRITE, VM_SHARED
 from kernel.pid import ns_of, tgid_in
 from kernel.rlimit import RLIMIT_NOFILE
 from kernel.signal import NSIG
+from kernel.user_ns import uid_for
 from syscalls.structs import Struct
 from syscalls.table import syscall
 from syscalls.types import Fd, custom, enum, flags
@@ -77,6 +89,7 @@ F_SETSIG = 10
 F_GETSIG = 11
 F_SETOWN_EX = 15
 F_GETOWN_EX = 16
+F_GETOWNER_UIDS = 17
 F_OFD_GETLK = 36
 F_OFD_SETLK = 37
 F_OFD_SETLKW = 38
@@ -88,11 +101,7 @@ F_GETPIPE_SZ = 1032
 F_ADD_SEALS = 1033
 F_GET_SEALS = 1034
 
-F_OWNER_TID = 0
-F_OWNER_PID = 1
-F_OWNER_PGRP = 2
-
-SETFL_MASK = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK
+SETFL_MASK = O_APPEND | O_DIRECT | O_NOATIME | O_NONBLOCK
 
 FIONCLEX = 0x5450
 FIOCLEX = 0x5451
@@ -134,6 +143,8 @@ def _setfl(t: Thread, fd: int, file: File, argument: int) -> int:
         inode = file.inode()
         if inode is not None and not inode.owner_or_capable(t):
             raise Errno.EPERM
+    if (file.flags ^ argument) & O_ASYNC:
+        set_async(t, file, fd, bool(argument & O_ASYNC))
     file.flags = file.flags & ~SETFL_MASK | argument & SETFL_MASK
     return 0
 
@@ -231,23 +242,13 @@ def _ofd_setlkw(t: Thread, fd: int, file: File, argument: int) -> int | Blocking
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------
-def _check_owner(t: Thread, owner: int) -> None:
-    """ESRCH if no process or group has the number (f_setown)."""
-    if owner and ns_of(t).find(abs(owner)) is None:
-        raise Errno.ESRCH
-
-
 def _setown(t: Thread, fd: int, file: File, argument: int) -> int:
-    owner = ((argument & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-    if owner == -(1 << 31):
-        raise Errno.EINVAL
-    _check_owner(t, owner)
-    file.owner = owner
+    set_own(t, file, ((argument & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000)
     return 0
 
 
 def _getown(t: Thread, fd: int, file: File, argument: int) -> int:
-    return file.owner
+    return get_own(t, file)
 
 
 def _setsig(t: Thread, fd: int, file: File, argument: int) -> int:
@@ -266,14 +267,19 @@ def _setown_ex(t: Thread, fd: int, file: File, argument: int) -> int:
     kind, number = F_OWNER_EX.read(t.mm, argument)  # type: ignore[arg-type]
     if kind not in (F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP):
         raise Errno.EINVAL
-    _check_owner(t, number)
-    file.owner = -number if kind == F_OWNER_PGRP else number
+    set_owner(t, file, find_owner(t, number), kind)
     return 0
 
 
 def _getown_ex(t: Thread, fd: int, file: File, argument: int) -> int:
-    kind = F_OWNER_PGRP if file.owner < 0 else F_OWNER_PID
-    F_OWNER_EX.write(t.mm, argument, kind, abs(file.owner))  # type: ignore[arg-type]
+    F_OWNER_EX.write(t.mm, argument, file.owner.kind, owner_number(t, file.owner))  # type: ignore[arg-type]
+    return 0
+
+
+def _getowner_uids(t: Thread, fd: int, file: File, argument: int) -> int:
+    owner = file.owner
+    assert t.mm is not None
+    t.mm.write(argument, struct.pack("<II", uid_for(t, owner.uid), uid_for(t, owner.euid)))
     return 0
 
 
@@ -338,6 +344,7 @@ COMMANDS: dict[int, Command] = {
     F_GETOWN: _getown,
     F_SETOWN_EX: _setown_ex,
     F_GETOWN_EX: _getown_ex,
+    F_GETOWNER_UIDS: _getowner_uids,
     F_SETSIG: _setsig,
     F_GETSIG: _getsig,
     F_GETLEASE: _getlease,
@@ -392,8 +399,11 @@ def ioctl(t: Thread, fd: Fd, cmd: IoctlCommand, arg: IoctlArgument) -> int | Blo
     if cmd in (FIONBIO, FIOASYNC):
         mm = t.mm
         assert mm is not None
-        bit = O_NONBLOCK if cmd == FIONBIO else O_ASYNC
-        file.flags = file.flags | bit if mm.read_i32(arg) else file.flags & ~bit
+        on = mm.read_i32(arg) != 0
+        if cmd == FIONBIO:
+            file.flags = file.flags | O_NONBLOCK if on else file.flags & ~O_NONBLOCK
+        elif on != bool(file.flags & O_ASYNC) and not set_async(t, file, fd, on):
+            raise Errno.ENOTTY
         return 0
     if cmd == FIOQSIZE:
         status = file.stat(t)

@@ -9,7 +9,7 @@ has a time limit of its own (terminals with VTIME, sockets with SO_RCVTIMEO) ove
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 from kernel.errno import Errno
 from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
@@ -17,7 +17,7 @@ from kernel.waitqueue import Block, Blocking, WaitQueue, Wakeup
 if TYPE_CHECKING:
     from kernel.fs.inode import Dirent, Inode
     from kernel.fs.mount import Path
-    from kernel.pid import PidNamespace
+    from kernel.pid import Pid, PidNamespace
     from kernel.task import Thread
 
 # open(2) flags, x86-64 values (asm-generic/fcntl.h)
@@ -92,6 +92,19 @@ class PageSource(Protocol):
         """A writable shared mapping of page ``index`` is about to be written."""
 
 
+class Owner(NamedTuple):
+    """Who gets the signals of a file (``struct fown_struct``): a thread, process or process group as ``kind`` says
+    (F_OWNER_*), with the real and effective uid of who said so."""
+
+    pid: Pid | None
+    kind: int
+    uid: int
+    euid: int
+
+
+NOBODY: Final = Owner(None, 0, 0, 0)
+
+
 class File:
     """An open file description; shared by dup and fork, closed when ``refs`` drops to 0.
 
@@ -111,7 +124,7 @@ class File:
         self.flags = flags
         self.pos = 0
         self.refs = 1
-        self.owner = 0
+        self.owner = NOBODY
         self.signal = 0
         self.on_release: dict[Callable[[], None], None] | None = None
         """Called just before ``release``: an epoll instance drops its items (eventpoll_release)."""
@@ -256,6 +269,14 @@ class File:
     def release(self) -> None:
         """The last reference is gone."""
 
+    # -- signals --------------------------------------------------------------------------------------------------
+    def listeners(self) -> tuple[dict[File, int], ...]:
+        """Return where the file registers for SIGIO (O_ASYNC); () for kinds that never send it."""
+        return ()
+
+    def default_owner(self, t: Thread) -> None:
+        """``t`` has set O_ASYNC: some kinds get an owner by that."""
+
     def hold(self) -> File:
         """Take one more reference and return self."""
         self.refs += 1
@@ -268,6 +289,9 @@ class File:
             if self.on_release:
                 for forget in list(self.on_release):
                     forget()
+            if self.flags & O_ASYNC:
+                for listeners in self.listeners():
+                    listeners.pop(self, None)
             inode = self.inode()
             if inode is not None and inode.locks is not None:
                 inode.locks.release_file(self)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kernel.cred import CAP_SYS_RESOURCE
 from kernel.errno import Errno
+from kernel.fs.fasync import POLL_IN, POLL_OUT, Listeners, kill_fasync
 from kernel.fs.file import (
     O_ACCMODE,
     O_DIRECT,
@@ -90,7 +91,7 @@ class Pipe:
 
     __slots__ = (
         "slots", "offset", "max_slots", "readers", "writers", "readers_opened", "writers_opened",
-        "read_wait", "write_wait", "ino", "ctime", "uid", "gid",
+        "read_wait", "write_wait", "read_listeners", "write_listeners", "ino", "ctime", "uid", "gid",
     )  # fmt: skip
 
     def __init__(self, ino: int = 0, ctime: int = 0, uid: int = 0, gid: int = 0) -> None:
@@ -101,6 +102,8 @@ class Pipe:
         self.readers_opened = self.writers_opened = 0
         self.read_wait = WaitQueue()
         self.write_wait = WaitQueue()
+        self.read_listeners: Listeners = {}
+        self.write_listeners: Listeners = {}
         self.ino = ino
         self.ctime = ctime
         self.uid = uid
@@ -188,12 +191,15 @@ class Pipe:
                 done += len(chunk)
         if done and self.read_wait:
             self.read_wait.wake_all(_READABLE)
+        if self.read_listeners:
+            kill_fasync(self.read_listeners, POLL_IN)
         return done
 
     def push(self, chunk: bytes) -> None:
         """Append one spliced slot (at most a page); the caller has checked for room."""
         self.slots.append(chunk)
         self.read_wait.wake_all(_READABLE)
+        kill_fasync(self.read_listeners, POLL_IN)
 
     def resize(self, t: Thread, size: int) -> int:
         """F_SETPIPE_SZ: capacity of at least ``size`` bytes, rounded up to a power of two pages; return it in bytes.
@@ -235,6 +241,8 @@ class Pipe:
         elif not self.readers or not self.writers:
             self.read_wait.wake_all(_EVERYTHING)
             self.write_wait.wake_all(_EVERYTHING)
+            kill_fasync(self.read_listeners, POLL_IN)
+            kill_fasync(self.write_listeners, POLL_OUT)
 
 
 class PipeFile(File):
@@ -264,6 +272,8 @@ class PipeFile(File):
         pipe = self.pipe
         if not size:
             return b""
+        if pipe.write_listeners:  # whether something was there or not
+            kill_fasync(pipe.write_listeners, POLL_OUT)
         if pipe.slots:
             return pipe.read(size)
         if pipe.writers:
@@ -289,6 +299,8 @@ class PipeFile(File):
         """Read, sleeping while the pipe is empty and somebody may still write."""
         pipe = self.pipe
         while not pipe.slots and pipe.writers and size:
+            if pipe.write_listeners:
+                kill_fasync(pipe.write_listeners, POLL_OUT)
             if self.flags & O_NONBLOCK:
                 raise Errno.EAGAIN
             if (yield Block("pipe_read", pipe.read_wait, who=lambda t: self.wakers(t, True))) is Wakeup.SIGNAL:
@@ -327,6 +339,10 @@ class PipeFile(File):
         if self.access == O_WRONLY:
             return (self.pipe.write_wait,)
         return (self.pipe.read_wait, self.pipe.write_wait)
+
+    def listeners(self) -> tuple[Listeners, ...]:
+        readers = (self.pipe.read_listeners,) if self.access != O_WRONLY else ()
+        return (*readers, self.pipe.write_listeners) if self.access != O_RDONLY else readers
 
     def ioctl(self, t: Thread, command: int, argument: int) -> int:
         if command == FIONREAD:

@@ -6,6 +6,7 @@ import stat as stat_bits
 from typing import TYPE_CHECKING, ClassVar
 
 from kernel.errno import Errno
+from kernel.fs.fasync import F_OWNER_PGRP, F_OWNER_PID, Listeners, set_owner
 from kernel.fs.file import (
     O_ACCMODE,
     O_NONBLOCK,
@@ -65,6 +66,15 @@ class TtyFile(File):
     def release(self) -> None:
         release_locks(self)
         self.tty.closed()
+
+    # -- signals --------------------------------------------------------------------------------------------------
+    def listeners(self) -> tuple[Listeners, ...]:
+        return (self.tty.listeners,)
+
+    def default_owner(self, t: Thread) -> None:
+        """The foreground process group, or the caller (__tty_fasync)."""
+        group = self.tty.foreground
+        set_owner(t, self, group or t.process.tgid_pid, F_OWNER_PGRP if group is not None else F_OWNER_PID, force=False)
 
     # -- reading --------------------------------------------------------------------------------------------------
     def _enough(self, size: int) -> int:
@@ -144,6 +154,8 @@ class TtyFile(File):
         if not data:
             return 0
         done = tty.ldisc.write(data)
+        if done < len(data):
+            tty.cut_short = True
         if not done:
             raise Errno.EAGAIN
         return done

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 
 from kernel.cred import CAP_NET_ADMIN, CAP_NET_RAW
 from kernel.errno import Errno
+from kernel.fs.fasync import POLL_IN, POLL_OUT, Listeners, get_own, kill_fasync, set_own
 from kernel.fs.file import O_NONBLOCK, O_RDWR, File, Stat
 from kernel.net.device_ioctl import device_ioctl
 from kernel.net.options import (
@@ -67,6 +68,8 @@ MSG_OOB, MSG_PEEK, MSG_DONTROUTE, MSG_CTRUNC, MSG_TRUNC, MSG_DONTWAIT = 0x1, 0x2
 MSG_EOR, MSG_WAITALL, MSG_NOSIGNAL, MSG_WAITFORONE, MSG_CMSG_CLOEXEC = 0x80, 0x100, 0x4000, 0x10000, 0x40000000
 MSG_CONFIRM, MSG_ERRQUEUE, MSG_MORE, MSG_ZEROCOPY, MSG_FASTOPEN = 0x800, 0x2000, 0x8000, 0x4000000, 0x20000000
 
+FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP = range(0x8901, 0x8905)
+
 DEFAULT_BUFFER = 212992
 """net.core.wmem_default, in bytes."""
 MIN_BUFFER = 4608
@@ -120,7 +123,7 @@ class Socket(File):
 
     __slots__ = (
         "net", "family", "kind", "protocol", "ino", "wait", "error", "shut", "listening", "receive_low", "options", "linger",
-        "receive_timeout", "send_timeout", "send_buffer", "receive_buffer",
+        "receive_timeout", "send_timeout", "send_buffer", "receive_buffer", "async_listeners", "no_space", "awaited",
     )  # fmt: skip
 
     SPLICES = True
@@ -137,6 +140,11 @@ class Socket(File):
         self.protocol = protocol
         self.ino = ino
         self.wait = WaitQueue()
+        self.async_listeners: Listeners = {}
+        self.no_space = False
+        """A sender found no room since SIGIO last told of some (SOCKWQ_ASYNC_NOSPACE)."""
+        self.awaited = 0
+        """Receivers that sleep, who need no SIGIO (SOCKWQ_ASYNC_WAITDATA)."""
         self.error: type[Errno] | None = None
         self.shut = 0
         self.listening = False
@@ -215,7 +223,13 @@ class Socket(File):
                         deadline = now + timeout
                     if deadline <= now:
                         raise
-            if (yield Block(what, *self.wait_queues(), deadline=deadline, who=who)) is Wakeup.SIGNAL:
+            receiving = what == self.READ_WCHAN
+            self.awaited += receiving
+            try:
+                reason = yield Block(what, *self.wait_queues(), deadline=deadline, who=who)
+            finally:
+                self.awaited -= receiving
+            if reason is Wakeup.SIGNAL:
                 raise Errno.ERESTARTSYS if timeout is None else Errno.EINTR
 
     def send_all(
@@ -253,6 +267,28 @@ class Socket(File):
                     break
                 got = got._replace(data=got.data + more.data, ancillary=more.ancillary, length=got.length + more.length)
         return got
+
+    # -- signals --------------------------------------------------------------------------------------------------
+    def listeners(self) -> tuple[Listeners, ...]:
+        return (self.async_listeners,)
+
+    def data_ready(self, mask: int | None = None, reason: int = POLL_IN) -> None:
+        """Something can be received, or nothing more will come: wake who waits, and SIGIO (sk_data_ready)."""
+        self.wait.wake_all(mask)
+        if self.async_listeners and not self.awaited:
+            kill_fasync(self.async_listeners, reason)
+
+    def write_space(self, mask: int | None = None) -> None:
+        """There is room again: wake who waits, and SIGIO if somebody had found none (sk_write_space)."""
+        self.wait.wake_all(mask)
+        if self.no_space and self.async_listeners:
+            self.no_space = False
+            kill_fasync(self.async_listeners, POLL_OUT)
+
+    def changed(self, reason: int) -> None:
+        """A connection was made, or failed: wake who waits, and SIGIO (SOCK_WAKE_IO)."""
+        self.wait.wake_all()
+        kill_fasync(self.async_listeners, reason)
 
     def other_end(self) -> Socket | None:
         """Return the socket at the other end, if there is one."""
@@ -298,7 +334,15 @@ class Socket(File):
         return self.wait_queues()
 
     def ioctl(self, t: Thread, command: int, argument: int) -> int:
-        """Questions about interfaces may be asked of any socket (sock_ioctl)."""
+        """Questions about interfaces may be asked of any socket, and who its owner is (sock_ioctl)."""
+        mm = t.mm
+        assert mm is not None
+        if command in (FIOSETOWN, SIOCSPGRP):
+            set_own(t, self, mm.read_i32(argument))
+            return 0
+        if command in (FIOGETOWN, SIOCGPGRP):
+            mm.write(argument, _INT.pack(get_own(t, self)))
+            return 0
         return device_ioctl(t, self.net, command, argument, self.family in (AF_INET, AF_INET6))
 
     def stat(self, t: Thread) -> Stat:

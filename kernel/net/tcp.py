@@ -17,6 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from kernel.errno import Errno
+from kernel.fs.fasync import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI, kill_fasync, send_sigurg
 from kernel.fs.file import (
     O_NONBLOCK,
     POLLERR,
@@ -69,7 +70,7 @@ from kernel.net.tcp_states import (
     State,
     TimeWait,
 )
-from kernel.signal import SIGPIPE
+from kernel.signal import SIGPIPE, SIGURG
 from kernel.signal_send import send_sig_self
 from kernel.waitqueue import Block, Blocking, Wakeup
 
@@ -184,7 +185,7 @@ class TcpSocket(InetSocket):
         self.ports.add(child, child.local.port)
         client._establish(child)
         self.backlogged.append(child)
-        self.wait.wake_all(_READABLE)
+        self.data_ready(_READABLE)
         if self.shut & SEND_SHUTDOWN:  # shut down before it listened: so are its children
             child.shut = self.shut
             child._send_fin()
@@ -195,7 +196,7 @@ class TcpSocket(InetSocket):
         self._stop_retrying()
         if self.send_buffer == FIRST_SEND_BUFFER:
             self.send_buffer = CONNECTED_SEND_BUFFER
-        self.wait.wake_all()
+        self.changed(POLL_OUT)
 
     # -- connecting -----------------------------------------------------------------------------------------------
     def connect_to(self, t: Thread, address: bytes) -> int | Blocking[int]:
@@ -353,6 +354,7 @@ class TcpSocket(InetSocket):
             return
         self.error = RESET_ERROR.get(self.state, Errno.ECONNRESET)
         self._finish()
+        self.changed(POLL_ERR)
 
     def _send_fin(self) -> None:
         following = ON_CLOSE.get(self.state)
@@ -368,7 +370,8 @@ class TcpSocket(InetSocket):
         self.state = ON_FIN.get(self.state, self.state)
         if self.state is State.TIME_WAIT:
             self._time_wait()
-        self.wait.wake_all()
+        self.data_ready(reason=POLL_HUP if self.shut == SHUTDOWN_MASK or self.state is State.CLOSE else POLL_IN)
+        self.data_ready()
 
     def _time_wait(self) -> None:
         left = TimeWait(self)
@@ -416,6 +419,7 @@ class TcpSocket(InetSocket):
             self.take_error_or_pipe(t, flags)
         room = self.send_buffer - len(self.outgoing)
         if room <= 0:
+            self.no_space = True
             raise Errno.EAGAIN
         taken = data if len(data) <= room else data[:room]
         self.outgoing += taken
@@ -451,7 +455,7 @@ class TcpSocket(InetSocket):
                 peer._rcv_data(outgoing[:room], urgent)
                 del outgoing[:room]
                 if len(outgoing) * 3 <= self.send_buffer * 2:
-                    self.wait.wake_all(_WRITABLE)
+                    self.write_space(_WRITABLE)
         if self.fin_queued and not outgoing:
             self.fin_queued = False
             peer._rcv_fin()
@@ -470,9 +474,10 @@ class TcpSocket(InetSocket):
         if urgent:
             self.urgent = len(self.incoming) - 1
             self.urgent_byte = bytes(data[-1:])
-            self.wait.wake_all(_READABLE | POLLPRI)
-        else:
-            self.wait.wake_all(_READABLE)
+            if send_sigurg(self):
+                kill_fasync(self.async_listeners, POLL_PRI, SIGURG)
+            self.data_ready(_READABLE | POLLPRI)
+        self.data_ready(_READABLE)
 
     def receive(self, t: Thread, size: int, flags: int) -> Received:
         """tcp_recvmsg: data first, then the end of the stream, then the error."""

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from kernel.errno import Errno
+from kernel.fs.fasync import POLL_ERR
 from kernel.fs.file import (
     O_NONBLOCK,
     POLLERR,
@@ -238,7 +239,7 @@ class UdpSocket(InetSocket):
             hearer._deliver(datagram)
         if not hearers and not everybody and (self.connected or self.option(IP_RECVERR, IPPROTO_IP)):
             self.error = Errno.ECONNREFUSED
-            self.wait.wake_all()
+            self.changed(POLL_ERR)
 
     def _hearers(self, datagram: Datagram, port: int, everybody: bool) -> list[UdpSocket]:
         """Return who hears it, the best match first (udp4_lib_lookup2): who is connected to the sender, who is bound to
@@ -274,7 +275,7 @@ class UdpSocket(InetSocket):
             return
         self.held += datagram.charge
         self.queue.append(datagram)
-        self.wait.wake_all(_READABLE)
+        self.data_ready(_READABLE)
 
     # -- receiving ------------------------------------------------------------------------------------------------
     def receive(self, t: Thread, size: int, flags: int) -> Received:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kernel.errno import Errno
 from kernel.fs.dirops import mknod
+from kernel.fs.fasync import POLL_HUP, POLL_IN
 from kernel.fs.file import (
     O_NONBLOCK,
     POLLERR,
@@ -252,7 +253,7 @@ class UnixSocket(Socket):
         self.cred = PeerCred(t.process.tgid_pid, t.cred.euid, t.cred.egid)
         self.pair_with(server)
         listener.connections.append(server)
-        listener.wait.wake_all(_READABLE)
+        listener.data_ready(_READABLE)
         self.wait.wake_all()
 
     def accept(self, t: Thread, flags: int) -> tuple[Socket, bytes]:
@@ -322,7 +323,7 @@ class UnixSocket(Socket):
             ancillary = ancillary._replace(cred=PeerCred(t.process.tgid_pid, t.cred.uid, t.cred.gid))
         send = self._send_stream if self.kind == SOCK_STREAM else self._send_packet
         done = send(target, data, ancillary)
-        target.wait.wake_all(_READABLE)
+        target.data_ready(_READABLE)
         return done
 
     def _queue(self, target: UnixSocket, data: bytes, ancillary: Ancillary) -> None:
@@ -334,6 +335,7 @@ class UnixSocket(Socket):
         if len(data) > self.send_buffer - 32:
             raise Errno.EMSGSIZE
         if self.in_flight >= self.send_buffer:
+            self.no_space = True
             raise Errno.EAGAIN
         if self.kind == SOCK_DGRAM and target.peer is not self and target is not self and len(target.messages) > MAX_DGRAM_QLEN:
             self.blocked_on = target.wait
@@ -347,6 +349,7 @@ class UnixSocket(Socket):
         chunk_size = min(STREAM_CHUNK, self.send_buffer // 2 - 64)
         while done < len(data):
             if self.in_flight >= self.send_buffer:
+                self.no_space = True
                 if not done:
                     raise Errno.EAGAIN
                 break
@@ -415,9 +418,16 @@ class UnixSocket(Socket):
         data = b"".join(parts) if len(parts) != 1 else parts[0]
         return Received(data, b"", ancillary, 0, len(data))
 
+    def sent_freed(self) -> None:
+        """A receiver took something; there is room when three quarters are (unix_writable)."""
+        if self.in_flight * 4 <= self.send_buffer:
+            self.write_space(_WRITABLE)
+        else:
+            self.wait.wake_all(_WRITABLE)
+
     def _received(self, message: Message) -> None:
         message.sender.in_flight -= message.charge
-        message.sender.wait.wake_all(_WRITABLE)
+        message.sender.sent_freed()
         if self.kind == SOCK_DGRAM:
             # Senders that found the queue full sleep here.
             self.wait.wake_all(_WRITABLE)
@@ -439,8 +449,12 @@ class UnixSocket(Socket):
         self.shut |= mine
         peer = self.peer
         if peer is not None and self.kind != SOCK_DGRAM:
-            peer.shut |= (SEND_SHUTDOWN if mine & RCV_SHUTDOWN else 0) | (RCV_SHUTDOWN if mine & SEND_SHUTDOWN else 0)
-            peer.wait.wake_all()
+            others = (SEND_SHUTDOWN if mine & RCV_SHUTDOWN else 0) | (RCV_SHUTDOWN if mine & SEND_SHUTDOWN else 0)
+            peer.shut |= others
+            if others & RCV_SHUTDOWN:
+                peer.data_ready(reason=POLL_HUP if others & SEND_SHUTDOWN else POLL_IN)
+            else:
+                peer.wait.wake_all()
         self.wait.wake_all()
 
     def release(self) -> None:
@@ -458,7 +472,7 @@ class UnixSocket(Socket):
             if self.messages:
                 peer.error = Errno.ECONNRESET
             peer.shut |= RCV_SHUTDOWN | SEND_SHUTDOWN
-            peer.wait.wake_all()
+            peer.data_ready(reason=POLL_HUP)
         while self.connections:
             waiting = self.connections.popleft()
             if waiting.peer is not None:
@@ -468,7 +482,7 @@ class UnixSocket(Socket):
             message = self.messages.popleft()
             discard(message.ancillary)
             message.sender.in_flight -= message.charge
-            message.sender.wait.wake_all(_WRITABLE)
+            message.sender.sent_freed()
         self.wait.wake_all()
 
     # -- readiness ------------------------------------------------------------------------------------------------
