@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -32,9 +34,11 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def default_dispositions() -> None:
-    """A shell starts what runs in the background with SIGINT and SIGQUIT ignored, nohup with SIGHUP, which programs run natively
-    would inherit."""
+def plain_process() -> None:
+    """Undo what programs run natively would inherit: a shell starts what runs in the background with SIGINT and SIGQUIT ignored,
+    nohup with SIGHUP, and some with another nice value, which only a privileged user can make 0 again."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
     defaults: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler}
     defaults |= {signal.SIGQUIT: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
     for signo, handler in defaults.items():
