@@ -125,12 +125,6 @@ def find(context: bytes, code: int, stack: int) -> int | None:
     return 4 * found[0] if len(found) == 1 else None
 
 
-def base(context: bytearray, at: int, name: str) -> int:
-    """Return the base of segment register ``name`` of a saved context whose segment registers are at ``at``."""
-    start = at + _SIZE * REGISTERS[name] + 8
-    return int.from_bytes(context[start:start + 8], "little")
-
-
 def set_selector(context: bytearray, at: int, name: str, selector: int) -> None:
     """Change the selector of segment register ``name`` of a saved context, and nothing of what is hidden behind it."""
     start = at + _SIZE * REGISTERS[name]

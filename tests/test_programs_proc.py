@@ -106,7 +106,7 @@ CASES = [
         "ps-quick": "ps -q $A -o comm=; ps -C sleep -o ppid= | grep -c .; ps --ppid $C -o args=; ps -p 999999 -o pid; echo $?",
         "ps-zombie": "ps --ppid $E -o stat,comm,args,vsz,rss",
         "top": "top -b -n1 -p $A,$B,$E | sed -n '7,$p' | awk '{print $1,$2,$3,$4,$8,$12}'",
-        "top-summary": "top -b -n1 -p $A,$B | head -5 | sed 's/[0-9:.]\\+/N/g; s/, */, /g; 1s/up.*, *N user/up, N user/'",
+        "top-summary": "top -b -n1 -p $A,$B | head -5 | sed 's/: */: /g; s/[0-9:.]\\+/N/g; s/, */, /g; 1s/up.*, *N user/up, N user/'",
         "top-threads": "top -H -b -n1 -p $A | sed -n '2p;7,$p' | awk '{print $1,$2,$3,$4,$8}'",
         "pgrep": "pgrep -s $S sleep; pgrep -a -s $S sleep; pgrep -l -P $S; pgrep -c -s $S; pgrep -n -s $S sleep; pgrep -o -s $S sleep",
         "pgrep-full": "pgrep -f -s $S 'sleep 100[12]'; pgrep -x -s $S slee; echo $?; pgrep -s $S -r T",
