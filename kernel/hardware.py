@@ -15,6 +15,8 @@ PAGE_SHIFT = 12
 PAGE_MASK = PAGE_SIZE - 1
 USER_TOP = 0x7FFF_FFFF_F000
 """First address above user space (TASK_SIZE_MAX of x86-64)."""
+VSYSCALL_ADDR = 0xFFFF_FFFF_FF60_0000
+"""The one page beyond that programs know, and may jump to (kernel.vsyscall)."""
 
 # Page-table entry bits (Intel SDM vol. 3, 4.5).
 PTE_P = 1

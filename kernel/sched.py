@@ -20,7 +20,7 @@ from kernel import rseq
 from kernel.cpu_timers import check_cpu_timers
 from kernel.errno import Errno
 from kernel.exit import TaskDead, oops
-from kernel.hardware import OutOfFrames, Trap
+from kernel.hardware import PAGE_MASK, PF_INSTR, VSYSCALL_ADDR, OutOfFrames, Trap
 from kernel.ia32 import IA32, low_halves
 from kernel.ptrace import TRACE_CHANGED, TRACE_EMU, TRACE_SYSCALL
 from kernel.ptrace_stop import report_syscall_entry, report_syscall_exit
@@ -40,7 +40,6 @@ from kernel.task import (
 )
 from kernel.traps import exception, force_fault
 from kernel.user_dispatch import syscall_user_dispatch
-from kernel.vsyscall import emulate_vsyscall, is_vsyscall
 from kernel.waitqueue import INTERRUPTIBLE, KILLABLE, UNINTERRUPTIBLE, Block, Blocking, Wakeup
 
 if TYPE_CHECKING:
@@ -287,8 +286,8 @@ class Scheduler:
                     continue
                 if failure is None:
                     times.minflt += 1
-                elif is_vsyscall(cpu.fault_address, cpu.error_code):
-                    t.kstack = emulate_vsyscall(t)
+                elif cpu.fault_address & ~PAGE_MASK == VSYSCALL_ADDR and cpu.error_code & PF_INSTR:
+                    t.kstack = _vsyscall(t)
                     continue
                 else:
                     force_fault(t, failure, cpu.error_code)
@@ -315,6 +314,13 @@ class Scheduler:
                 check_cpu_timers(t)
             if timers.next < never and timers.next <= clock.monotonic():
                 timers.fire(clock.monotonic())
+
+
+def _vsyscall(t: Thread) -> Blocking[None]:
+    """A jump into the vsyscall page, as old programs make it."""
+    from kernel.vsyscall import emulate_vsyscall
+
+    return emulate_vsyscall(t)
 
 
 def _store_result(t: Thread, result: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
-from kernel.hardware import PAGE_MASK, PF_INSTR, PF_USER, PF_WRITE, USER_TOP
+from kernel.hardware import PF_USER, PF_WRITE, USER_TOP, VSYSCALL_ADDR
 from kernel.mm.fault import SEGV_MAPERR, FaultSignal
 from kernel.seccomp import secure_computing
 from kernel.signal import SIGSEGV, SIGSYS
@@ -20,17 +20,11 @@ if TYPE_CHECKING:
     from kernel.task import Thread
     from kernel.waitqueue import Blocking
 
-VSYSCALL_ADDR: Final = 0xFFFF_FFFF_FF60_0000
 _FUNCTIONS: Final = 0xC00
 """Bits of an address that say which function it is."""
 _CALLS: Final = ((96, 16, 8), (201, 8), (309, 4, 4))
 """Number of the call, and bytes it writes through each of its pointers: gettimeofday, time, getcpu."""
 _ENOSYS: Final = (1 << 64) - Errno.ENOSYS.number
-
-
-def is_vsyscall(address: int, error_code: int) -> bool:
-    """Tell whether a page fault is a jump into the page."""
-    return address & ~PAGE_MASK == VSYSCALL_ADDR and bool(error_code & PF_INSTR)
 
 
 def emulate_vsyscall(t: Thread) -> Blocking[None]:

@@ -9,7 +9,6 @@ from kernel import cred_change, seccomp
 from kernel.cred import CAP_SYS_RESOURCE, SECBIT_KEEP_CAPS
 from kernel.errno import Errno
 from kernel.hardware import PAGE_MASK, USER_TOP
-from kernel.ldt import read_ldt, write_ldt
 from kernel.mm.address_space import AddressSpace
 from kernel.mm.vma import VM_MAYSHARE
 from kernel.segments import USER_DESC_SIZE, UserDesc
@@ -381,6 +380,8 @@ def modify_ldt(t: Thread, func: Int, ptr: Address, bytecount: ULong) -> int:
 
 
 def _modify_ldt(t: Thread, func: int, ptr: int, size: int) -> int:
+    from kernel.ldt import read_ldt, write_ldt
+
     mm = _memory(t)
     if func in (0, 2):
         content = read_ldt(t, size) if func == 0 else bytes(min(size, _DEFAULT_LDT_SIZE))

@@ -7,7 +7,7 @@ from struct import Struct
 from types import ModuleType
 from typing import Annotated, Final
 
-from kernel import bpf, ptrace_user, ptrace_user32, seccomp
+from kernel import bpf, ptrace_user, seccomp
 from kernel import ptrace_request as request
 from kernel.errno import Errno
 from kernel.hardware import Regs
@@ -175,7 +175,11 @@ def _set_fpregs(t: Thread, target: Thread, addr: int, data: int) -> None:
 
 def _regset_view(target: Thread) -> ModuleType:
     """Return what has the register sets of the kind of code the tracee runs (task_user_regset_view)."""
-    return ptrace_user if user_64bit_mode(target) else ptrace_user32
+    if user_64bit_mode(target):
+        return ptrace_user
+    from kernel import ptrace_user32
+
+    return ptrace_user32
 
 
 def _regset(t: Thread, view: ModuleType, addr: int, data: int) -> tuple[int, int]:

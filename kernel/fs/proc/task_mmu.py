@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kernel.fs.pagecache import PageCache
-from kernel.hardware import PAGE_SHIFT, PAGE_SIZE, PTE_A, PTE_D, PTE_FRAME
+from kernel.hardware import PAGE_SHIFT, PAGE_SIZE, PTE_A, PTE_D, PTE_FRAME, VSYSCALL_ADDR
 from kernel.mm.shmem import ShmemPages
 from kernel.mm.usage import Mappers, is_shmem, present_pages, resident, table_pages
 from kernel.mm.vma import (
@@ -38,7 +38,6 @@ from kernel.mm.vma import (
     VM_WRITE,
     Vma,
 )
-from kernel.vsyscall import VSYSCALL_ADDR
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
