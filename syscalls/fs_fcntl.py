@@ -252,7 +252,7 @@ def _getown(t: Thread, fd: int, file: File, argument: int) -> int:
 
 
 def _setsig(t: Thread, fd: int, file: File, argument: int) -> int:
-    signal = argument & (1 << 64) - 1
+    signal = argument & 0xFFFFFFFF
     if signal > NSIG:
         raise Errno.EINVAL
     file.signal = signal

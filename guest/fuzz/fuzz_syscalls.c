@@ -688,8 +688,8 @@ static int unsafe(int number, u64 *a)
     case 258: a[2] &= ~01000ul; break;
     case 72: { /* no signals to others, no giant pipes */
         int command = (int)a[1];
-        return command == F_SETOWN || command == F_SETOWN_EX || command == F_SETSIG || command == 11 /* F_GETSIG */ || command == 17 /* F_GETOWNER_UIDS */ || (command >= 1024 && command <= 1026) || command == 1027 || command == 1028 || command >= 1035 ||
-               (command == F_SETPIPE_SZ && a[2] > 1 << 20) || command == F_GETOWN || command == F_GETOWN_EX;
+        return command == F_SETOWN || command == F_SETOWN_EX || (command >= 1024 && command <= 1026) || command == 1027 || command == 1028 || command >= 1035 ||
+               (command == F_SETPIPE_SZ && a[2] > 1 << 20);
     }
     case 14: case 13: if (number == 13 && (a[0] == SIGALRM || a[0] == SIGSEGV || a[0] == SIGBUS || a[0] == SIGXFSZ)) return 1; break;
     case 41: case 53: a[0] = one_in(6) ? 100 : AF_UNIX; break;

@@ -87,6 +87,7 @@ static void streams(void)
     MUST(write(s[0], "unread", 6));
     close(s[1]);
     show_poll("reset", s[0]);
+    TRY(send(s[0], "x", 1, MSG_NOSIGNAL)); /* not the reset, which the first read tells of */
     TRY(read(s[0], buffer, 10));
     TRY(read(s[0], buffer, 10));
     close(s[0]);

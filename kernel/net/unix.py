@@ -317,6 +317,8 @@ class UnixSocket(Socket):
             raise Errno.EISCONN if self.peer is not None else Errno.EOPNOTSUPP
         if flags & MSG_OOB:
             raise Errno.EOPNOTSUPP
+        if self.kind == SOCK_STREAM and self.peer is not None and self.shut & SEND_SHUTDOWN:
+            self._broken(t, flags)  # which comes before the error of a peer that did not read everything
         self.take_error()
         target = self._destination(t, flags, address)
         if ancillary.cred is None and (self.option(SO_PASSCRED) or target.option(SO_PASSCRED)):
