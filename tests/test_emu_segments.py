@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -151,6 +152,41 @@ def test_an_engine_of_its_own_has_them_too(world: World, monkeypatch: pytest.Mon
             state.set_selector("gs", 0)
             assert world.run(state, tables) == Trap.SYSCALL
             assert (state.gs_base, state.regs().gs) == (DATA + 0x100 * index, 7)
+
+
+SEGMENT_WORK = [code(text) for text in (
+    "8e d8", "8e d0", "0f a1", "07", "17", "cb", "cf", "ea 00 00 00 00 07 00", "ff 2c 24", "9a 10 00 00 00 0f 00", "c4 04 24",
+    "0f b2 04 24", "ce", "0f 02 c0", "0f 03 c0", "63 c0", "0f 34", "0f 05", "48 0f 07",
+)]
+"""Loads of all kinds, far jumps, calls and returns, into, lar, lsl, arpl, sysenter, syscall, sysret."""
+
+
+@pytest.mark.skipif(not ACCELERATED, reason="extension not built")
+@pytest.mark.parametrize("seed", range(4))
+def test_random_code_of_all_sizes_does_the_same_in_both(seed: int) -> None:
+    worlds = World(True), World(False)
+    rng = random.Random(seed)
+    table = ldt(CODE_HERE, CODE16_HERE, DATA_HERE, ABSENT)
+    for number in range(150):
+        program = rng.randbytes(rng.randrange(8)) + rng.choice(SEGMENT_WORK) + rng.randbytes(48)
+        selector, descriptor = rng.choice([(USER_CS, GDT[6]), (USER32_CS, GDT[4]), (7, CODE_HERE), (15, CODE16_HERE)])
+        stack = rng.choice([(USER_DS, GDT[5]), (0x17, DATA_HERE)])
+        eax = rng.choice([0, 7, 15, 0x17, 0x1F, USER_DS, USER32_CS, USER_CS])
+        seen = []
+        for world in worlds:
+            state, tables = world.space(program)
+            tables.set_ldt(table)
+            state.load_segment("cs", selector, descriptor)
+            state.load_segment("ss", *stack)
+            state.rip = 0 if selector & 4 else CODE
+            state.rsp = 0x800 if stack[0] & 4 else DATA + 0x800
+            state.set_regs(state.regs()._replace(rax=eax, rbx=DATA, rsi=0x10, rdi=DATA + 8))
+            trap = world.run(state, tables, 100)
+            seen.append((trap, world.cpu.blocks, world.cpu.vector if trap == Trap.EXCEPTION else 0, state.regs()))
+            tables.destroy()
+        assert seen[0] == seen[1], (number, program.hex())
+    for world in worlds:
+        world.engine.close()
 
 
 def test_no_room_for_a_table(world: World) -> None:
