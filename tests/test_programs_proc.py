@@ -99,7 +99,7 @@ CASES = [
         "ps-forest": "ps f -s $S -o pid,ppid,stat,args | grep -v -e ' ps ' -e grep -e script",
         "ps-auxf": "ps auxf | awk -v s=$S '$2==s {on=1} on && NR>1' | awk '{$3=$4=$5=$6=$9=$10=\"\"; print}' | grep -E 'sleep|T |Z ' | grep -v awk",
         "ps-l": "ps -l -p $A,$B | awk '{print $1,$2,$3,$4,$5,$8,$14}'",
-        "ps-eLf": "ps -eLf | awk -v s=$S '$3==s || $2==s' | awk '{print $1,$2,$3,$4,$6,$10,$11,$12}' | grep sleep",
+        "ps-eLf": "ps -eLf | awk -v s=$S '$3==s || $2==s' | awk '{print $1,$2,$3,$4,$6,$10,$11,$12}' | grep '[s]leep'",
         "ps-signals": "ps -p $A,$B,$E -o pid,pending,blocked,ignored,caught",
         "ps-more": "ps -p $A,$E -o pid,euid,ruid,suid,fuid,egid,supgid,pri,ni,s,f,label,lsession,tpgid,class,thcount --no-headers",
         "ps-wchan": "ps -p $A,$C -o wchan:30 --no-headers | sed 's/^[a-z_.0]*$/a name/'",
