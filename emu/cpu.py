@@ -181,12 +181,14 @@ class RegisterFile:
         self.cpu.general.write(self, content, _WRITABLE_REGS)
 
     def set_selector(self, name: str, selector: int) -> None:
-        unit = self.unit
-        if unit is None:
-            segments.set_selector(self.context, self.cpu.common.engine.segments_at, name, selector)
-        elif unit.core.get(_SELECTORS[name]) != selector:
+        unit, cpu = self.unit, self.cpu
+        register = _SELECTORS[name]
+        if (cpu.core.context_get(self.context, register) if unit is None else unit.core.get(register)) == selector:
+            return
+        if unit is not None:
             unit.save()
-            segments.set_selector(self.context, self.cpu.common.engine.segments_at, name, selector)
+        segments.set_selector(self.context, cpu.common.engine.segments_at, name, selector)
+        if unit is not None:
             unit.core.restore(self.context)
 
     def load_segment(self, name: str, selector: int, descriptor: int) -> None:

@@ -25,10 +25,8 @@ from kernel.pid import Pid, alloc_pid, ns_of
 from kernel.posix_timers import PosixTimers
 from kernel.ptrace_stop import ptrace_event
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_NPROC, Rlimits
-from kernel.segments import USER_DESC_SIZE, UserDesc
 from kernel.signal import SIGCHLD, SigAltStack, SigPending
 from kernel.task import EXIT_NONE, RUNNING, WORK_TRACE, Process, Thread
-from kernel.tls import set_thread_area
 from kernel.user_ns import INVALID_ID
 from kernel.waitqueue import KILLABLE, Block, Blocking, WaitQueue
 
@@ -263,8 +261,9 @@ def _copy_thread(t: Thread, pid: Pid, args: CloneArgs, pidfd: int, limits: Rlimi
         child.cpu.rsp = args.stack
     if flags & CLONE_SETTLS:
         if in_ia32_syscall(t):
-            desc = UserDesc.unpack(mm.read(args.tls, USER_DESC_SIZE))
-            set_thread_area(child, desc.entry, desc)
+            from kernel.tls import copy_area
+
+            copy_area(t, child, args.tls)
         else:
             child.cpu.set_selector("fs", 0)
             child.cpu.fs_base = args.tls

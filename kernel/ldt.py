@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
 from kernel.segment_load import reload_segments_later
-from kernel.segments import SELECTOR_TI, UserDesc
+from kernel.segments import SELECTOR_TI
+from kernel.user_desc import UserDesc
 
 if TYPE_CHECKING:
     from kernel.task import Thread

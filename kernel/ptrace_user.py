@@ -14,7 +14,6 @@ from kernel.hardware import USER_TOP, Regs
 from kernel.hw_breakpoint import get_debug_register, set_debug_register
 from kernel.ia32 import IA32, ia32_arguments, in_ia32_syscall
 from kernel.ptrace import EFLAGS_TF, TRACE_CHANGED, TRACE_FORCED_TF, set_trace_flags
-from kernel.segment_load import reload_segments_later
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -71,6 +70,8 @@ def set_regs(t: Thread, regs: Regs) -> None:
     for name in _SELECTORS:
         selector = getattr(regs, name) & 0xFFFF
         if selector != getattr(now, name):
+            from kernel.segment_load import reload_segments_later
+
             t.cpu.set_selector(name, selector)
             reload_segments_later(t)
     t.trace_flags |= TRACE_CHANGED

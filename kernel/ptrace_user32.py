@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
 from kernel.ptrace_user import FPREGS_SIZE, NT_386_IOPERM, NT_PRFPREG, NT_PRSTATUS, NT_X86_XSTATE, get_regs, set_fpregs, set_regs
-from kernel.segments import GDT_ENTRY_TLS_MIN, TLS_ENTRIES, USER_DESC_SIZE, UserDesc
+from kernel.segments import GDT_ENTRY_TLS_MIN, TLS_ENTRIES
 from kernel.tls import check_desc, get_thread_area, set_thread_area
+from kernel.user_desc import USER_DESC_SIZE, UserDesc
 
 if TYPE_CHECKING:
     from kernel.task import Thread

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.errno import Errno
 from kernel.hardware import USER_TOP, Regs
-from kernel.segment_load import load_code_and_stack, reload_segments_later
 from kernel.segments import USER_CS, USER_DS, is_valid_ss
 from kernel.signal import (
     KERNEL_ONLY_MASK,
@@ -169,6 +168,8 @@ def setup_frame(t: Thread, signal: KSignal, mask: int) -> None:
     )
     cpu.set_fpregs(INITIAL_FPREGS)
     if regs.cs != USER_CS or regs.ss != USER_DS:
+        from kernel.segment_load import load_code_and_stack
+
         # A handler is 64-bit code.  SS may have any value that is valid, and DOSEMU wants to see the one there was.
         load_code_and_stack(t, USER_CS, regs.ss if is_valid_ss(t, regs.ss) else USER_DS)
 
@@ -229,6 +230,8 @@ def _restore(t: Thread) -> int:
     if not uc_flags & UC_STRICT_RESTORE_SS and cs == USER_CS and not is_valid_ss(t, ss):
         ss = USER_DS
     if (cs, ss) != (regs.cs, regs.ss):
+        from kernel.segment_load import reload_segments_later
+
         cpu.set_selector("cs", cs)
         cpu.set_selector("ss", ss)
         reload_segments_later(t)

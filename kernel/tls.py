@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.errno import Errno
 from kernel.segment_load import load_data_segment
-from kernel.segments import GDT_ENTRY_TLS_MIN, TLS_ENTRIES, UserDesc
+from kernel.segments import GDT_ENTRY_TLS_MIN, TLS_ENTRIES
+from kernel.user_desc import USER_DESC_SIZE, UserDesc
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -65,3 +66,10 @@ def set_thread_area(t: Thread, entry: int, desc: UserDesc, current: bool = False
         cpu.fs_base = desc.base
     if regs.gs & 0xFFFF == selector:
         cpu.gs_base = desc.base
+
+
+def copy_area(t: Thread, child: Thread, address: int) -> None:
+    """Give ``child`` the descriptor that ``t`` has at ``address`` (CLONE_SETTLS of i386).  EFAULT, EINVAL."""
+    assert t.mm is not None
+    desc = UserDesc.unpack(t.mm.read(address, USER_DESC_SIZE))
+    set_thread_area(child, desc.entry, desc)

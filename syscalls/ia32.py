@@ -20,9 +20,9 @@ from kernel.fs.path import AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from kernel.mm.mmap import MAP_32BIT
 from kernel.nanosleep import sleep
 from kernel.sched_change import PRIO_PROCESS
-from kernel.segments import USER_DESC_SIZE, UserDesc
 from kernel.timeout import Timeout
 from kernel.tls import ALLOCATE, check_desc, free_entry, get_thread_area, set_thread_area
+from kernel.user_desc import USER_DESC_SIZE, UserDesc
 from kernel.user_ns import gid_for, uid_for
 from syscalls import families, fs_data, fs_fcntl, fs_mount, fs_open, fs_rw, fs_stat, memory, process, schedule
 from syscalls.fs_data import Whence

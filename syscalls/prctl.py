@@ -11,7 +11,6 @@ from kernel.errno import Errno
 from kernel.hardware import PAGE_MASK, USER_TOP
 from kernel.mm.address_space import AddressSpace
 from kernel.mm.vma import VM_MAYSHARE
-from kernel.segments import USER_DESC_SIZE, UserDesc
 from kernel.signal import SIGRTMAX
 from kernel.task import Process, Thread
 from kernel.user_dispatch import set_user_dispatch
@@ -381,6 +380,7 @@ def modify_ldt(t: Thread, func: Int, ptr: Address, bytecount: ULong) -> int:
 
 def _modify_ldt(t: Thread, func: int, ptr: int, size: int) -> int:
     from kernel.ldt import read_ldt, write_ldt
+    from kernel.user_desc import USER_DESC_SIZE, UserDesc
 
     mm = _memory(t)
     if func in (0, 2):

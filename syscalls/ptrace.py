@@ -24,10 +24,9 @@ from kernel.ptrace_user import (
     set_fpregs,
     set_regs,
 )
-from kernel.segments import USER_DESC_SIZE, UserDesc, user_64bit_mode
+from kernel.segments import user_64bit_mode
 from kernel.signal import SIGINFO_SIZE, SigInfo
 from kernel.task import Thread
-from kernel.tls import get_thread_area, set_thread_area
 from kernel.user_dispatch import get_config, set_user_dispatch
 from kernel.waitqueue import Blocking
 from syscalls.table import syscall
@@ -362,6 +361,8 @@ def _get_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
     assert t.mm is not None
     if addr >> 31 & 1:
         raise Errno.EIO
+    from kernel.tls import get_thread_area
+
     t.mm.write(data, get_thread_area(target, addr & 0xFFFF_FFFF))
 
 
@@ -370,6 +371,9 @@ def _set_thread_area(t: Thread, target: Thread, addr: int, data: int) -> None:
     assert t.mm is not None
     if addr >> 31 & 1:
         raise Errno.EIO
+    from kernel.tls import set_thread_area
+    from kernel.user_desc import USER_DESC_SIZE, UserDesc
+
     set_thread_area(target, addr & 0xFFFF_FFFF, UserDesc.unpack(t.mm.read(data, USER_DESC_SIZE)))
 
 

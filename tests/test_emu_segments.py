@@ -12,7 +12,8 @@ from emu import cpu, segments
 from emu.engine import ACCELERATED
 from emu.paging import Tables
 from kernel.hardware import GDT, PAGE_SIZE, PTE_FRAME, OutOfFrames, Trap
-from kernel.segments import USER32_CS, USER_CS, USER_DS, UserDesc
+from kernel.segments import USER32_CS, USER_CS, USER_DS
+from kernel.user_desc import UserDesc
 
 CORES = [pytest.param(True, marks=pytest.mark.skipif(not ACCELERATED, reason="extension not built"), id="C"),
          pytest.param(False, id="Python")]
