@@ -27,9 +27,9 @@ class Selftest:
     script itself.  ``flags``: for the compiler, before the sources.  ``libraries``: after them.  ``more``: further sources.
     ``args``: of the run.  ``native``: why it is not run on the host, and all of it is expected to pass inside; empty if it
     is run.  ``own_pids``: the native run gets a pid namespace and a /proc of its own, which contains whatever the test leaves
-    behind.  ``block_ns``: how slow the machine is (``tgid.Config``); a test that loops until seconds have passed gets a slow one,
-    for a second of system calls takes many seconds of the host.  ``models``: what it is run with.  ``timeout``: seconds of the
-    native run.
+    behind.  ``one_cpu``: it may use one processor, and tests each it may use.  ``block_ns``: how slow the machine is
+    (``tgid.Config``); a test that loops until seconds have passed gets a slow one, for a second of system calls takes many
+    seconds of the host.  ``models``: what it is run with.  ``timeout``: seconds of the native run.
     """
 
     directory: str
@@ -41,6 +41,7 @@ class Selftest:
     args: tuple[str, ...] = ()
     native: str = ""
     own_pids: bool = True
+    one_cpu: bool = False
     block_ns: int = 10
     models: tuple[str, ...] = MODELS
     timeout: float = 60
@@ -175,7 +176,7 @@ def selftests() -> Mapping[str, Selftest]:
         Selftest("sigaltstack", "sas"),
         Selftest("breakpoints", "breakpoint_test"),
         Selftest("breakpoints", "step_after_suspend_test", native=suspend),
-        Selftest("breakpoints", "step_after_suspend_test-n", "step_after_suspend_test", args=("-n",)),
+        Selftest("breakpoints", "step_after_suspend_test-n", "step_after_suspend_test", args=("-n",), one_cpu=True),
         Selftest("kcmp", "kcmp_test"),
         *_futex(),
         *_timers(),

@@ -89,7 +89,8 @@ def run_on_host(program: Selftest) -> Run:
         at = Path(scratch) / "home"
         shutil.copytree(path.parent, at, symlinks=True)
         os.chmod(scratch, 0o755)
-        prefix = (*_UNSHARE, *(_OWN_PIDS if program.own_pids else ()), *_START, str(path.parent))
+        cpu = ("taskset", "-c", str(min(os.sched_getaffinity(0)))) if program.one_cpu else ()
+        prefix = (*cpu, *_UNSHARE, *(_OWN_PIDS if program.own_pids else ()), *_START, str(path.parent))
         try:
             outcome = run_native([f"./{path.name}", *program.args], timeout=program.timeout, prefix=prefix, cwd=at)
         except Timeout as late:
