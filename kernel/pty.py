@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from kernel.fs.fasync import POLL_IN, POLL_OUT, Listeners, kill_fasync
 from kernel.fs.file import POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM
 from kernel.fs.inode import makedev
 from kernel.ldisc_output import TtyDriver
@@ -48,7 +49,7 @@ class Pty(TtyDriver):
 
     __slots__ = (
         "index", "slave", "to_master", "to_slave", "locked", "packet", "status", "master_open", "slave_closed",
-        "read_wait", "write_wait", "place",
+        "read_wait", "write_wait", "listeners", "cut_short", "place",
     )  # fmt: skip
 
     def __init__(self, index: int) -> None:
@@ -62,6 +63,9 @@ class Pty(TtyDriver):
         self.slave_closed = False
         self.read_wait = WaitQueue()
         self.write_wait = WaitQueue()
+        self.listeners: Listeners = {}
+        self.cut_short = False
+        """A write to the master did not take all, and SIGIO tells when more can be written."""
         self.place: Path | None = None
         self.slave = PtySlave(self)
 
@@ -80,6 +84,7 @@ class Pty(TtyDriver):
             return 0
         self.to_master += data
         self.read_wait.wake_all(POLLIN | POLLRDNORM)
+        kill_fasync(self.listeners, POLL_IN)
         return len(data)
 
     def discard(self) -> None:
@@ -115,6 +120,7 @@ class Pty(TtyDriver):
         """Take what is written to the master; return how many bytes there was room for."""
         taken = data[: BUFFER - len(self.to_slave)]
         self.to_slave += taken
+        self.cut_short = len(taken) < len(data)
         self.feed()
         return len(taken)
 
@@ -125,6 +131,9 @@ class Pty(TtyDriver):
             if done:
                 del self.to_slave[:done]
                 self.write_wait.wake_all(POLLOUT | POLLWRNORM)
+                if self.cut_short:
+                    self.cut_short = False
+                    kill_fasync(self.listeners, POLL_OUT)
 
     def take(self, size: int) -> bytes:
         """Return what the slave has written, at most ``size`` bytes."""

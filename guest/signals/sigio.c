@@ -26,10 +26,12 @@ struct owner_ex {
 static int rt;
 static sigset_t all;
 
+static long patience = 10000000; /* ns in which what was caused has come */
+
 /* Print what is pending, in the order it is delivered. */
 static void drain(const char *what)
 {
-    struct timespec now = {0, 20000000};
+    struct timespec now = {0, patience};
     siginfo_t info;
     char text[1024] = "";
     size_t length = 0;
@@ -328,6 +330,13 @@ static void terminals(void)
     drain("raw");
     write(master, "d", 1);
     drain("a key");
+    MUST(ioctl(master, FIOASYNC, &on) == 0);
+    out("owner of the master: %d\n", fcntl(master, F_GETOWN) == getpid());
+    fcntl(master, F_SETSIG, rt);
+    write(slave, "e", 1);
+    drain("output");
+    on = 0;
+    MUST(ioctl(master, FIOASYNC, &on) == 0);
     static char much[1 << 16];
     out("all written: %d\n", write(slave, much, sizeof much) == sizeof much);
     drain("cut short");
@@ -417,9 +426,10 @@ int main(void)
     unix_sockets(SOCK_DGRAM);
     unix_sockets(SOCK_SEQPACKET);
     listeners();
-    inet();
-    socket_ioctls();
-    terminals();
     receivers();
+    socket_ioctls();
+    patience *= 10; /* what comes by way of another thread of the kernel */
+    inet();
+    terminals();
     return wrong;
 }

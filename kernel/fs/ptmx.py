@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from kernel.errno import Errno
+from kernel.fs.fasync import F_OWNER_PID, Listeners, set_owner
 from kernel.fs.fdtable import install_fd
 from kernel.fs.file import (
     O_ACCMODE,
@@ -58,6 +59,13 @@ class PtyMaster(TtyFile):
         release_locks(self)
         self.line.close_master()
         self.on_close()
+
+    # -- signals --------------------------------------------------------------------------------------------------
+    def listeners(self) -> tuple[Listeners, ...]:
+        return (self.line.listeners,)
+
+    def default_owner(self, t: Thread) -> None:
+        set_owner(t, self, t.process.tgid_pid, F_OWNER_PID, force=False)
 
     # -- data -----------------------------------------------------------------------------------------------------
     def read(self, t: Thread, size: int) -> bytes:
