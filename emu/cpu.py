@@ -23,7 +23,7 @@ from kernel.hardware import DR_STEP, PAGE_MASK, PTE_FRAME, WATCH_EXECUTE, CpuSta
 from . import segments
 from . import unicorn_abi as abi
 from .core import Core, Point, Syscall
-from .engine import Engine
+from .engine import USER_CS, Engine
 from .frames import FrameAllocator
 from .paging import Tables, Tlb
 
@@ -468,7 +468,7 @@ class Processor:
         """
         core = self.core
         rip = core.get(abi.REG_RIP)
-        code = self._fetch(tables, rip, 3)
+        code = self._fetch(tables, rip if core.get(abi.REG_CS) == USER_CS else self._linear(rip), 3)
         if code[:1] == _INT1:
             core.set(abi.REG_RIP, rip + 1)
             self.vector = 1
@@ -490,6 +490,13 @@ class Processor:
             core.set(abi.REG_RCX, 0)  # TSC_AUX: the number of the processor
         core.set(abi.REG_RIP, rip + length)
         return True
+
+    def _linear(self, rip: int) -> int:
+        """Return the linear address of an instruction in another code segment than that of 64 bits."""
+        unit = self.common if self.loaded is None or self.loaded.unit is None else self.loaded.unit
+        unit.save()
+        assert unit.state is not None
+        return segments.base(unit.state.context, unit.engine.segments_at, "cs") + rip & 0xFFFF_FFFF
 
     def _fetch(self, tables: PageTables, rip: int, length: int) -> bytes:
         """Return the instruction bytes at ``rip``, as many as are mapped."""

@@ -18,7 +18,9 @@ What a segment register holds besides its selector (base, limit, attributes) can
 
 from __future__ import annotations
 
-from kernel.hardware import GDT, PAGE_SHIFT, PAGE_SIZE, PTE_NX, PTE_P, PTE_U, PTE_W
+import struct
+
+from kernel.hardware import GDT, PAGE_SHIFT, PAGE_SIZE, PTE_NX, PTE_P, PTE_U, PTE_W, segment_base, segment_limit
 
 from .frames import FrameAllocator
 
@@ -104,7 +106,8 @@ def load_tls(frames: FrameAllocator, descriptors: bytes) -> None:
 _ES, _CS, _SS, _DS, _FS, _GS = range(6)
 REGISTERS = {"es": _ES, "cs": _CS, "ss": _SS, "ds": _DS, "fs": _FS, "gs": _GS}
 """Segment register -> its place in the processor's state."""
-_SIZE = 24  # selector (4, and 4 unused), base (8), limit (4), attributes (4)
+_HIDDEN = struct.Struct("<QQII")  # selector, base, limit, attributes
+_SIZE = _HIDDEN.size
 _HIDDEN_CODE64 = 0x00A0_FB00
 _HIDDEN_DATA = 0x00C0_F300
 _LONG, _BIG = 1 << 21, 1 << 22
@@ -125,6 +128,13 @@ def find(context: bytes, code: int, stack: int) -> int | None:
     return 4 * found[0] if len(found) == 1 else None
 
 
+def base(context: bytearray, at: int, name: str) -> int:
+    """Return the base of segment register ``name`` of a saved context whose segment registers are at ``at``."""
+    start = at + _SIZE * REGISTERS[name]
+    where: int = _HIDDEN.unpack_from(context, start)[1]
+    return where
+
+
 def set_selector(context: bytearray, at: int, name: str, selector: int) -> None:
     """Change the selector of segment register ``name`` of a saved context, and nothing of what is hidden behind it."""
     start = at + _SIZE * REGISTERS[name]
@@ -134,13 +144,8 @@ def set_selector(context: bytearray, at: int, name: str, selector: int) -> None:
 def load(context: bytearray, at: int, name: str, selector: int, descriptor: int) -> None:
     """Load segment register ``name`` of a saved context with what ``descriptor`` says (8 bytes as a number, 0: none)."""
     attributes = descriptor >> 32 & 0x00F0_FF00
-    limit = descriptor & 0xFFFF | descriptor >> 32 & 0xF_0000
-    if descriptor >> 55 & 1:  # in pages
-        limit = limit << 12 | 0xFFF
     start = at + _SIZE * REGISTERS[name]
-    where = (descriptor >> 16 & 0xFF_FFFF) | (descriptor >> 56) << 24
-    context[start:start + _SIZE] = (selector.to_bytes(8, "little") + where.to_bytes(8, "little")
-                                    + limit.to_bytes(4, "little") + attributes.to_bytes(4, "little"))
+    context[start:start + _SIZE] = _HIDDEN.pack(selector, segment_base(descriptor), segment_limit(descriptor), attributes)
     _set_mode(context, at)
 
 

@@ -87,6 +87,22 @@ GDT = {
 """Segment descriptors that programs can use, by their place in the GDT (arch/x86/include/asm/segment.h)."""
 
 
+def segment_base(descriptor: int) -> int:
+    """Return the base that the 8 bytes of a descriptor say (Intel SDM vol. 3, 3.4.5)."""
+    return descriptor >> 16 & 0xFF_FFFF | descriptor >> 56 << 24
+
+
+def limit_field(descriptor: int) -> int:
+    """Return the limit as it stands in a descriptor, in bytes or pages."""
+    return descriptor & 0xFFFF | descriptor >> 32 & 0xF_0000
+
+
+def segment_limit(descriptor: int) -> int:
+    """Return the greatest offset in the segment of a descriptor, if it grows up."""
+    limit = limit_field(descriptor)
+    return limit << 12 | 0xFFF if descriptor >> 55 & 1 else limit
+
+
 class Regs(NamedTuple):
     """``struct user_regs_struct`` (sys/user.h), in its order; 27 unsigned 64-bit values."""
 

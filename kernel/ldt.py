@@ -39,6 +39,6 @@ def write_ldt(t: Thread, desc: UserDesc, old_mode: bool) -> None:
     ldt[at : at + LDT_ENTRY_SIZE] = descriptor.to_bytes(LDT_ENTRY_SIZE, "little")
     mm.memory.attempt(mm.tables.set_ldt, bytes(ldt))
     mm.ldt = bytes(ldt)
-    for other in t.kernel.all_threads():
+    for other in (t,) if mm.users == 1 else t.kernel.all_threads():
         if other.mm is mm and any(selector & SELECTOR_TI for selector in other.cpu.regs().selectors()):
             reload_segments_later(other)

@@ -52,7 +52,8 @@ def get_regset(t: Thread, kind: int) -> bytes:
         regs = get_regs(t)
         return _REGS.pack(*[getattr(regs, name) & 0xFFFF_FFFF for name in _FIELDS])
     if kind == NT_PRFPREG:
-        return _to_i387(t.cpu.fpregs(), get_regs(t).cs, get_regs(t).ds)
+        regs = get_regs(t)
+        return _to_i387(t.cpu.fpregs(), regs.cs, regs.ds)
     if kind == NT_PRXFPREG:
         return t.cpu.fpregs()
     if kind == NT_386_TLS:

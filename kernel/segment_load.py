@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kernel.hardware import segment_limit
 from kernel.segments import (
     DESC_CODE,
     DESC_CONFORMING,
@@ -22,7 +23,6 @@ from kernel.segments import (
     SELECTOR_RPL,
     SELECTOR_TI,
     descriptor_of,
-    segment_limit,
 )
 from kernel.signal_send import force_signal
 from kernel.task import WORK_RESUME, WORK_SIGNAL

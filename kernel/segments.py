@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel.hardware import GDT
+from kernel.hardware import GDT, segment_base
 
 if TYPE_CHECKING:
     from kernel.task import Thread
@@ -30,17 +30,6 @@ DESC_PRESENT, DESC_DPL, DESC_S, DESC_CODE, DESC_CONFORMING, DESC_WRITABLE = 1 <<
 DESC_READABLE: Final = DESC_WRITABLE
 DESC_LONG: Final = 1 << 53
 DESC_BIG: Final = 1 << 54
-
-
-def segment_base(descriptor: int) -> int:
-    """Return the base a descriptor says."""
-    return descriptor >> 16 & 0xFF_FFFF | descriptor >> 56 << 24
-
-
-def segment_limit(descriptor: int) -> int:
-    """Return the greatest offset in the segment of a descriptor, if it grows up."""
-    limit = descriptor & 0xFFFF | descriptor >> 32 & 0xF_0000
-    return limit << 12 | 0xFFF if descriptor >> 55 & 1 else limit
 
 
 def descriptor_of(t: Thread, selector: int) -> int:

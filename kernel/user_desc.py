@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-from kernel.segments import DESC_BIG, DESC_PRESENT, DESC_WRITABLE, segment_base
+from kernel.hardware import limit_field, segment_base
+from kernel.segments import DESC_BIG, DESC_PRESENT, DESC_WRITABLE
 
 _USER_DESC: Final = struct.Struct("<IIII")
 USER_DESC_SIZE: Final = _USER_DESC.size
@@ -43,7 +44,7 @@ class UserDesc(NamedTuple):
             | (0 if descriptor & DESC_PRESENT else _NOT_PRESENT)
             | (_USEABLE if descriptor >> 52 & 1 else 0)
         )
-        return cls(entry, segment_base(descriptor), descriptor & 0xFFFF | descriptor >> 32 & 0xF_0000, bits)
+        return cls(entry, segment_base(descriptor), limit_field(descriptor), bits)
 
     @property
     def zero(self) -> bool:

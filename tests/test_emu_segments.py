@@ -153,6 +153,7 @@ def test_an_engine_of_its_own_has_them_too(world: World, monkeypatch: pytest.Mon
             state.set_selector("gs", 0)
             assert world.run(state, tables) == Trap.SYSCALL
             assert (state.gs_base, state.regs().gs) == (DATA + 0x100 * index, 7)
+    assert len({state.unit for state, _ in spaces}) == 3
 
 
 SEGMENT_WORK = [code(text) for text in (

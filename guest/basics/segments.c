@@ -123,6 +123,9 @@ static void other_code(void)
     /* mov %ss, %eax; mov %cs, %ecx; shl $16, %ecx; or %ecx, %eax; lret */
     PUT(0x1a0, "\x8c\xd0\x8c\xc9\xc1\xe1\x10\x09\xc8\xcb");
     out("cs and ss: %#x\n", CALL_FAR(0x1a0, LDT(1), USER_DATA));
+    /* rdtsc; mov $9, %eax; lret */
+    PUT(0x1c0, "\x0f\x31\xb8\x09\0\0\0\xcb");
+    out("rdtsc, LDT: %#x\n", CALL_FAR(0x1c0, LDT(1), USER_DATA));
     handle_info(SIGTRAP, on_trap, SA_ONSTACK);
     handle_info(SIGILL, on_trap, SA_ONSTACK);
     handle_info(SIGFPE, on_trap, SA_ONSTACK);

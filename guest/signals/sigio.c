@@ -145,6 +145,36 @@ static void pipes(int signal)
     drain("both closed");
 }
 
+static void splices(void)
+{
+    int a[2], b[2], null = open("/dev/null", O_WRONLY), zero = open("/dev/zero", O_RDONLY);
+    char page[8192];
+    struct iovec part = {page, 100};
+    MUST(pipe(a) == 0 && pipe(b) == 0);
+    write(a[1], page, 8192);
+    watch(a[1], rt);
+    watch(b[0], rt);
+    drain("before");
+    TRY(tee(a[0], b[1], 5000, 0));
+    drain("tee");
+    TRY(splice(a[0], NULL, b[1], NULL, 100, 0));
+    drain("a part of a page");
+    TRY(splice(a[0], NULL, b[1], NULL, 8000, 0));
+    drain("the rest of two");
+    watch(b[1], rt);
+    TRY(splice(b[0], NULL, null, NULL, 100, 0));
+    drain("a part to a file");
+    TRY(splice(b[0], NULL, null, NULL, 65536, 0));
+    drain("all to a file");
+    TRY(splice(zero, NULL, b[1], NULL, 100, 0));
+    drain("from a file");
+    TRY(vmsplice(b[1], &part, 1, 0));
+    drain("from memory");
+    TRY(vmsplice(b[0], &part, 1, 0));
+    drain("to memory");
+    close(a[0]), close(a[1]), close(b[0]), close(b[1]), close(null), close(zero);
+}
+
 static void overflow(void)
 {
     int fd[2];
@@ -421,6 +451,7 @@ int main(void)
     drain("so far");
     pipes(0);
     pipes(rt);
+    splices();
     overflow();
     unix_sockets(SOCK_STREAM);
     unix_sockets(SOCK_DGRAM);

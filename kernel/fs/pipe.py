@@ -196,10 +196,9 @@ class Pipe:
         return done
 
     def push(self, chunk: bytes) -> None:
-        """Append one spliced slot (at most a page); the caller has checked for room."""
+        """Append one spliced slot (at most a page); the caller has checked for room, and sends SIGIO when all are there."""
         self.slots.append(chunk)
         self.read_wait.wake_all(_READABLE)
-        kill_fasync(self.read_listeners, POLL_IN)
 
     def resize(self, t: Thread, size: int) -> int:
         """F_SETPIPE_SZ: capacity of at least ``size`` bytes, rounded up to a power of two pages; return it in bytes.

@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from kernel.errno import Errno
+from kernel.fs.fasync import POLL_IN, POLL_OUT, kill_fasync
 from kernel.fs.file import O_APPEND, O_NONBLOCK, File, read_blocking
 from kernel.fs.pipe import PAGE, Packet, Pipe, PipeFile, Sealed
 from kernel.signal import SIGPIPE
@@ -59,6 +60,7 @@ def splice_pipes(t: Thread, reader: PipeFile, writer: PipeFile, size: int, block
         raise Errno.EINVAL
     block = block and not (reader.flags | writer.flags) & O_NONBLOCK
     done = 0
+    freed = False
     while not done:
         _has_reader(t, target)
         if not (yield from _filled(source, block)):
@@ -66,9 +68,14 @@ def splice_pipes(t: Thread, reader: PipeFile, writer: PipeFile, size: int, block
         yield from _room(t, target, block)
         while source.slots and done < size and len(target.slots) < target.max_slots:
             packet = type(source.slots[0]) is Packet
+            slots = len(source.slots)
             chunk = source.read(min(size - done, PAGE, len(source.slots[0]) - source.offset))
+            freed = freed or len(source.slots) < slots
             target.push(Packet(chunk) if packet else Sealed(chunk))
             done += len(chunk)
+    kill_fasync(target.read_listeners, POLL_IN)
+    if freed:
+        kill_fasync(source.write_listeners, POLL_OUT)
     return done
 
 
@@ -92,6 +99,8 @@ def tee_pipes(t: Thread, reader: PipeFile, writer: PipeFile, size: int, block: b
             source.slots[index] = Sealed(slot)
         target.push(Packet(chunk) if packet else Sealed(chunk))
         done += len(chunk)
+    if done:
+        kill_fasync(target.read_listeners, POLL_IN)
     return done
 
 
@@ -113,6 +122,8 @@ def splice_in(t: Thread, source: File, off_in: int, writer: PipeFile, size: int,
         data = yield from read_blocking(t, source, size)
     for start in range(0, len(data), PAGE):
         pipe.push(Sealed(data[start : start + PAGE]))
+    if data:
+        kill_fasync(pipe.read_listeners, POLL_IN)
     return len(data)
 
 
@@ -130,6 +141,7 @@ def splice_out(t: Thread, reader: PipeFile, target: File, off_out: int, size: in
     if not (yield from _filled(pipe, block and not reader.flags & O_NONBLOCK)):
         return 0
     done = 0
+    slots = len(pipe.slots)
     while pipe.slots and done < size:
         first = pipe.slots[0]
         chunk = bytes(first[pipe.offset : pipe.offset + size - done])
@@ -149,6 +161,8 @@ def splice_out(t: Thread, reader: PipeFile, target: File, off_out: int, size: in
         done += taken
         if taken < len(chunk):
             break
+    if len(pipe.slots) < slots:
+        kill_fasync(pipe.write_listeners, POLL_OUT)
     if off_out:
         mm.write(off_out, struct.pack("<q", offset + done))
     return done
@@ -173,6 +187,8 @@ def vmsplice_in(t: Thread, writer: PipeFile, segments: list[tuple[int, int]], bl
             base, length, done = base + part, length - part, done + part
         if length:
             break
+    if done:
+        kill_fasync(pipe.read_listeners, POLL_IN)
     return done
 
 
@@ -183,6 +199,7 @@ def vmsplice_out(t: Thread, reader: PipeFile, segments: list[tuple[int, int]], b
     if not (yield from _filled(pipe, block)):
         return 0
     done = 0
+    slots = len(pipe.slots)
     for base, length in segments:
         if not pipe.slots:
             break
@@ -191,4 +208,6 @@ def vmsplice_out(t: Thread, reader: PipeFile, segments: list[tuple[int, int]], b
         done += len(data)
         if len(data) < length:
             break
+    if len(pipe.slots) < slots:
+        kill_fasync(pipe.write_listeners, POLL_OUT)
     return done
